@@ -1,0 +1,10 @@
+"""Benchmarks of lmmfit against other packages: ``python -m benchmarks SUITE``.
+
+A suite is one module with a ``cases(quick)`` function; a rival is one module of
+``benchmarks.adapters``. Nothing here is part of the installed package.
+"""
+
+SUITES = {
+    "mixed": "linear mixed models with one grouping factor",
+}
+"""Name of the suite's module -> what it measures."""

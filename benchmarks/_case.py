@@ -1,0 +1,157 @@
+"""What is measured: a `Case` for the runner, and a `Problem` for the adapters."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+_RANDOM_TERM = re.compile(r"\((?P<lhs>[^|()]+?)\s*(?P<bar>\|\|?)\s*(?P<group>\w+)\s*\)")
+
+
+class Unsupported(Exception):
+    """The package has no way to express the problem."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One table of the report.
+
+    Attributes
+    ----------
+    name, title : str
+        The name on the command line and the line above the table.
+    make : callable
+        Without arguments: list of problems, each a dict with ``id``, ``formula`` and the
+        data, ``frame`` (a pandas DataFrame) and/or ``arrays`` (dict of ndarrays).
+    entries : tuple of (str, str)
+        Adapter and its variant, lmmfit's first.
+    rounds : int
+        Processes for each entry; the entries take turns.
+    repeats : int
+        Timed runs in each process.
+    budget : float
+        A process starts no further run after so many seconds of timed runs.
+    timeout : float
+        A process is stopped after so many seconds, the preparation of its data included.
+    warmup_rows : int or None
+        Rows of the untimed first run; None is all of them.
+    units : (str, int) or None
+        Report times divided by this count, e.g. ``("group", 100_000)``.
+    trace : bool
+        Report bytes that `tracemalloc` sees growing in repeated calls.
+    cold : bool
+        One run in a new process, no warm-up; the time is that of the whole process.
+    commands : dict of str to str
+        Instead of entries: Python programs that print seconds, label -> program.
+    claims : tuple of Claim
+        What the table is expected to show; each is reported as met or not met.
+    """
+
+    name: str
+    title: str
+    make: Callable[[], list[dict]] = list
+    entries: tuple[tuple[str, str], ...] = ()
+    rounds: int = 3
+    repeats: int = 5
+    budget: float = 20.0
+    timeout: float = 300.0
+    warmup_rows: int | None = None
+    units: tuple[str, int] | None = None
+    trace: bool = False
+    cold: bool = False
+    commands: dict[str, str] = field(default_factory=dict)
+    claims: tuple = ()
+
+
+class Problem:
+    """One model and its data, read from the files that the runner wrote.
+
+    Parameters
+    ----------
+    spec : dict
+        ``id``, ``formula``, ``reml``, and optionally ``weights`` and ``offset`` (columns),
+        ``frame`` (a Parquet file) and ``arrays`` (an npz file).
+    """
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.id = spec["id"]
+        self.formula = spec.get("formula")
+        self.reml = spec.get("reml", True)
+        self.weights = spec.get("weights")
+        self.offset = spec.get("offset")
+        self._rows = None
+
+    def head(self, rows):
+        """Return the same problem on its first rows only."""
+        short = Problem(self.spec)
+        short._rows = rows
+        return short
+
+    @cached_property
+    def frame(self):
+        """The data as a pandas DataFrame."""
+        import pandas as pd
+
+        frame = pd.read_parquet(self.spec["frame"])
+        return frame if self._rows is None else frame.head(self._rows).copy()
+
+    @cached_property
+    def polars_frame(self):
+        """The data as a polars DataFrame."""
+        import polars as pl
+
+        frame = pl.read_parquet(self.spec["frame"], n_rows=self._rows)
+        return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+
+    @cached_property
+    def arrays(self):
+        """The data as a dict of ndarrays: y, X, Z, groups, ..."""
+        with np.load(self.spec["arrays"]) as saved:
+            arrays = dict(saved)
+        if self._rows is not None:
+            for name in ("y", "X", "Z", "groups"):
+                arrays[name] = arrays[name][: self._rows].copy()
+        return arrays
+
+    @property
+    def path(self):
+        """The Parquet file."""
+        return Path(self.spec["frame"])
+
+    @cached_property
+    def random(self):
+        """The random term, such as ``(Days | Subject)``."""
+        return self._term.group(0)
+
+    @cached_property
+    def fixed_formula(self):
+        """The formula without its random term, such as ``Reaction ~ Days``."""
+        return self.formula.replace(self.random, "").strip().rstrip("+").strip()
+
+    @property
+    def response(self):
+        """The name of the response."""
+        return self.formula.split("~")[0].strip()
+
+    @property
+    def slopes(self):
+        """The left side of the random term, such as ``Days``."""
+        return self._term["lhs"]
+
+    @property
+    def correlated(self):
+        """Whether the random term has a single bar."""
+        return self._term["bar"] == "|"
+
+    @property
+    def group(self):
+        """The grouping column."""
+        return self._term["group"]
+
+    @cached_property
+    def _term(self):
+        return _RANDOM_TERM.search(self.formula)

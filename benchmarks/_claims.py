@@ -1,0 +1,91 @@
+"""What a table is expected to show, checked against its own rows."""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_COMPARE = {">=": operator.ge, "<=": operator.le}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number computed from the rows, and its bound.
+
+    Attributes
+    ----------
+    text : str
+        What is claimed, in words.
+    value : callable
+        Rows -> number; raises ValueError if the rows it needs are missing.
+    sign, bound : str, float
+        The claim is met if ``value sign bound``.
+    unit : str
+        Printed after the number.
+    """
+
+    text: str
+    value: Callable[[list[dict]], float]
+    sign: str
+    bound: float
+    unit: str = ""
+
+    def check(self, rows):
+        """Return the claim with its value and whether it is met; None if it was not measured."""
+        try:
+            value = self.value(rows)
+        except ValueError:
+            value = None
+        met = None if value is None else bool(_COMPARE[self.sign](value, self.bound))
+        return {
+            "text": self.text,
+            "value": value,
+            "sign": self.sign,
+            "bound": self.bound,
+            "unit": self.unit,
+            "met": met,
+        }
+
+
+def faster(text, rival, ours, *, at_least):
+    """Claim that the fastest row of `rival` takes so many times the slowest of `ours`."""
+
+    def value(rows):
+        return min(_medians(rows, rival)) / max(_medians(rows, ours))
+
+    return Claim(f"faster {text}", value, ">=", at_least, " times")
+
+
+def within(text, numerator, denominator, *, at_most):
+    """Claim that the slowest row of one kind takes at most so many times the fastest other."""
+
+    def value(rows):
+        return max(_medians(rows, numerator)) / min(_medians(rows, denominator))
+
+    return Claim(text, value, "<=", at_most, " times")
+
+
+def largest(text, key, where, *, at_most, scale=1.0, unit=""):
+    """Claim a bound on the largest value of a field; rows that failed make it unmet."""
+
+    def value(rows):
+        selected = [row for row in rows if _matches(row, where)]
+        if any(row["status"] != "ok" for row in selected):
+            return float("inf")
+        return max(abs(row[key]) * scale for row in selected if row.get(key) is not None)
+
+    return Claim(text, value, "<=", at_most, unit)
+
+
+def _medians(rows, where):
+    return [row["median"] for row in rows if row["status"] == "ok" and _matches(row, where)]
+
+
+def _matches(row, where):
+    """Whether a row has the fields asked for; a leading ``!`` negates, a tuple offers several."""
+    for field, wanted in where.items():
+        options = wanted if isinstance(wanted, tuple) else (wanted,)
+        positive = [o for o in options if not o.startswith("!")]
+        negative = [o[1:] for o in options if o.startswith("!")]
+        if row[field] in negative or (positive and row[field] not in positive):
+            return False
+    return True

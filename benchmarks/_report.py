@@ -1,0 +1,203 @@
+"""Results as aligned text, as Markdown and as JSON."""
+
+import json
+import math
+
+TIMES = ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (math.inf, 1.0, "s"))
+STOPPED_SHORT = 1e-4
+"""An objective further above the best is marked."""
+
+
+def text_table(case):
+    """Return the tables of a case for a terminal."""
+    header, body = _table(case)
+    widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
+    numeric = [i > 1 for i in range(len(header))]
+    lines = ["", f"{case['name']}: {case['title']}{_quick(case)}"]
+    for line in [header, *body]:
+        cells = [
+            cell.rjust(width) if right and len(line) == len(header) else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(lines + [f"  {note}" for note in _notes(case)])
+
+
+def markdown(path):
+    """Write the tables of a result file as Markdown beside it; return that path."""
+    saved = json.loads(path.read_text())
+    parts = [f"# Benchmark suite: {saved['suite']}", ""]
+    for case in saved["cases"].values():
+        header, body = _table(case)
+        rule = ["---"] * 2 + ["---:"] * (len(header) - 2)
+        parts += [f"## {case['name']}", "", case["title"] + _quick(case), ""]
+        parts += ["| " + " | ".join(line) + " |" for line in [header, rule, *body]] + [""]
+        parts += [f"- {note}" for note in _notes(case)] + [""]
+    target = path.with_suffix(".md")
+    target.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    return target
+
+
+def save(suite, cases, folder, *, quick):
+    """Write results as JSON, keeping cases of an earlier run that were not run now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{suite}{'-quick' if quick else ''}.json"
+    known = json.loads(path.read_text())["cases"] if path.exists() else {}
+    document = {"suite": suite, "cases": known | {n: _rounded(c) for n, c in cases.items()}}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def duration(seconds):
+    """Return a time with three significant digits in its unit."""
+    scale, unit = next((scale, unit) for bound, scale, unit in TIMES if seconds < bound)
+    return f"{_digits(seconds * scale)} {unit}"
+
+
+def _table(case):
+    """Return header and lines: a line for each row, or for each model with many problems."""
+    problems = list(dict.fromkeys(row["problem"] for row in case["rows"]))
+    return _by_problem(case, problems) if len(problems) > 1 else _by_row(case)
+
+
+def _by_row(case):
+    """Return the table of times."""
+    rows = case["rows"]
+    unit, count = case["units"] or (None, 1)
+    best = min((r["objective"] for r in rows if "objective" in r), default=None)
+    extra = [key for key in ("growth_bytes", "transient_bytes") if any(key in r for r in rows)]
+    header = ["package", "how", f"median a {unit}" if unit else "median", "min - max", "runs"]
+    header += ["x lmmfit"]
+    if best is not None:
+        header += ["objective - best", "peak MB"]
+    header += [key.replace("_", " ") for key in extra]
+    body = []
+    for row in rows:
+        line = [package(row), how(row)]
+        if row["status"] != "ok":
+            line += [row["status"]] + ["-"] * (len(header) - 3)
+            body.append(line)
+            continue
+        seconds = [s / count for s in row["seconds"]]
+        line += [duration(row["median"] / count)]
+        line += [f"{duration(min(seconds))} - {duration(max(seconds))}", str(len(seconds))]
+        base = _baseline(row, rows)
+        line += [_digits(row["median"] / base) if base else "-"]
+        if best is not None:
+            line += [_difference(row["objective"] - best) if "objective" in row else "-"]
+            line += [_digits(row["peak_bytes"] / 1e6) if row.get("peak_bytes") else "0"]
+        line += [str(row.get(key, "-")) for key in extra]
+        body.append(line)
+    return header, body
+
+
+def _by_problem(case, problems):
+    """Return the table of objective differences, a column for each package."""
+    entries = list(dict.fromkeys((r["adapter"], r["variant"]) for r in case["rows"]))
+    cells = {(r["problem"], r["adapter"], r["variant"]): r for r in case["rows"]}
+    names = {(r["adapter"], r["variant"]): package(r) for r in reversed(case["rows"])}
+    names |= {(r["adapter"], r["variant"]): package(r) for r in case["rows"] if "versions" in r}
+    body = []
+    for problem in problems:
+        line = [problem, f"{_objective(cells, problem, entries):.6f}"]
+        for entry in entries:
+            row = cells[problem, *entry]
+            line.append(_difference(row["difference"]) if "difference" in row else row["status"])
+        body.append(line)
+    return ["model", "reference", *(names[entry] for entry in entries)], body
+
+
+def _objective(cells, problem, entries):
+    rows = [cells[problem, *entry] for entry in entries]
+    return next((r["reference"] for r in rows if "reference" in r), math.nan)
+
+
+def _notes(case):
+    """Return what the numbers say in words: failures, warnings, wins of rivals, claims."""
+    notes = []
+    for row in case["rows"]:
+        name = f"{package(row)} {how(row)}".strip()
+        where = f" on {row['problem']}" if "reference" in row else ""
+        if row["status"] not in ("ok", "not installed"):
+            notes.append(f"{row['status']}: {name}{where}: {row['message']}")
+        for warning in row.get("warnings", [])[:1]:
+            notes.append(f"warning: {name}{where}: {warning}")
+        if row.get("converged") is False:
+            notes.append(f"not converged, it says: {name}{where}")
+    notes += _wins(case["rows"])
+    for claim in case["claims"]:
+        verdict = {True: "met", False: "NOT MET", None: "not measured"}[claim["met"]]
+        value = "-" if claim["value"] is None else _digits(claim["value"]) + claim["unit"]
+        notes.append(
+            f"claim: {claim['text']}: {value} ({claim['sign']} {claim['bound']:g}): {verdict}"
+        )
+    return list(dict.fromkeys(notes))
+
+
+def _wins(rows):
+    """Return a sentence for each rival's row that is faster than ours of the same operation."""
+    wins = []
+    for row in rows:
+        if row["status"] != "ok" or row["adapter"] == "lmmfit" or "reference" in row:
+            continue
+        ours = [r for r in _same(row, rows) if r["adapter"] == "lmmfit"]
+        fastest = min((r["median"] for r in ours), default=0.0)
+        if row["median"] < fastest:
+            factor = _digits(fastest / row["median"])
+            wins.append(f"{package(row)} {how(row)} is {factor} times FASTER than lmmfit")
+    return wins
+
+
+def _same(row, rows):
+    return [r for r in rows if r["status"] == "ok" and r["operation"] == row["operation"]]
+
+
+def _baseline(row, rows):
+    """Return the median of lmmfit's first row, of the same operation if it has one."""
+    ours = [r for r in rows if r["adapter"] == "lmmfit" and r["status"] == "ok"]
+    same = [r for r in ours if r["operation"] == row["operation"]]
+    first = (same or ours or [None])[0]
+    return first and first["median"]
+
+
+def package(row):
+    """Return the package of a row, with its version where it is known."""
+    name, version = next(iter(row.get("versions", {}).items()), (row["adapter"], ""))
+    return f"{name} {version}".strip()
+
+
+def how(row):
+    """Return the variant and, unless it is a whole fit, the operation."""
+    if row["operation"] in ("fit", "run"):
+        return row["variant"]
+    return row["operation"]
+
+
+def _difference(value):
+    """Return a difference of objectives; one that matters is marked."""
+    mark = "  (!)" if value > STOPPED_SHORT else ""
+    return f"{value:.1e}{mark}"
+
+
+def _digits(value):
+    """Return three significant digits without an exponent, where that is readable."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}" if decimals < 6 else f"{value:.1e}"
+
+
+def _quick(case):
+    return "  [quick: small sizes]" if case["quick"] else ""
+
+
+def _rounded(value):
+    """Return the same data with times and claims to six digits; objectives stay exact."""
+    if isinstance(value, dict):
+        return {
+            key: [float(f"{s:.4g}") for s in item] if key == "seconds" else _rounded(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,197 @@
+"""Run a case: data to files, each measurement in its own process, entries taking turns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks._machine import ONE_THREAD, describe
+from benchmarks._worker import clean
+
+ROOT = Path(__file__).parent.parent
+SLOW = 10.0
+"""An entry whose run takes longer, in seconds, is not measured in further rounds."""
+
+
+def run_case(case, *, repeats=None, quick=False):
+    """Measure every entry of a case.
+
+    Parameters
+    ----------
+    case : Case
+        What to measure.
+    repeats : int, default=None
+        Timed runs in each process, instead of the case's own number.
+    quick : bool, default=False
+        Noted in the result.
+
+    Returns
+    -------
+    dict
+        ``title``, ``quick``, ``machine``, ``units``, ``rows`` and ``claims``. A row holds
+        ``adapter, variant, operation, problem, status`` and, if the status is ``ok``,
+        ``seconds`` (a list), ``median`` and what the worker reported.
+    """
+    machine = describe()
+    with tempfile.TemporaryDirectory(prefix="lmmfit-benchmark-") as folder:
+        if case.commands:
+            rows = _run_commands(case, repeats or case.repeats, folder)
+        else:
+            rows = _run_entries(case, repeats or case.repeats, Path(folder))
+    for row in rows:
+        if row["status"] == "ok":
+            row["median"] = median(row["seconds"])
+    return {
+        "name": case.name,
+        "title": case.title,
+        "quick": quick,
+        "machine": machine,
+        "units": list(case.units) if case.units else None,
+        "rows": rows,
+        "claims": [claim.check(rows) for claim in case.claims],
+    }
+
+
+def _run_entries(case, repeats, folder):
+    """Give the entries their turns; an entry that fails or is slow has only one."""
+    try:
+        problems = [_write(problem, folder) for problem in case.make()]
+    except (ImportError, FileNotFoundError) as error:
+        row = {"operation": "fit", "problem": case.name, "status": "failed"}
+        row["message"] = f"no data: {clean(error)}"
+        return [row | {"adapter": adapter, "variant": how} for adapter, how in case.entries]
+    references = {p["id"]: p["reference"] for p in problems if "reference" in p}
+    rows, settled = {}, set()
+    for _ in range(case.rounds):
+        for entry in case.entries:
+            if entry in settled:
+                continue
+            new, wall = _run_entry(case, entry, problems, repeats, folder)
+            for row in new:
+                if case.cold and row["status"] == "ok":
+                    row["seconds"] = [wall]
+                if row["problem"] in references:
+                    _compare(row, references[row["problem"]])
+                _merge(rows, row)
+            if any(_is_final(row) for row in new):
+                settled.add(entry)
+    order = [p["id"] for p in problems]
+    return sorted(rows.values(), key=lambda row: order.index(row["problem"]))
+
+
+def _run_entry(case, entry, problems, repeats, folder):
+    """Run one worker; problems on which it said nothing failed or ran out of time."""
+    adapter, variant = entry
+    job = folder / f"{adapter}-{variant}.json"
+    settings = {
+        "adapter": adapter,
+        "variant": variant,
+        "problems": problems,
+        "repeats": repeats,
+        "budget": case.budget,
+        "warmup_rows": case.warmup_rows,
+        "trace": case.trace,
+        "cold": case.cold,
+        "folder": str(folder),
+    }
+    job.write_text(json.dumps(settings))
+    start = perf_counter()
+    command = [sys.executable, "-m", "benchmarks._worker", str(job)]
+    out, error, ended = _run(command, ROOT, case.timeout)
+    wall = perf_counter() - start
+    rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    if not ended:
+        silence = {"status": "timeout", "message": f"no result in {case.timeout:.0f} s"}
+    else:
+        lines = [line for line in error.splitlines() if line.strip()] or ["no output"]
+        silence = {"status": "failed", "message": clean(lines[-1])}
+    reported = {row["problem"] for row in rows}
+    rows += [{"problem": p["id"]} | silence for p in problems if p["id"] not in reported]
+    return [{"adapter": adapter, "variant": variant, "operation": "fit"} | r for r in rows], wall
+
+
+def _run_commands(case, repeats, folder):
+    """Run the programs in turn; each prints its own seconds."""
+    rows = {}
+    for _ in range(repeats):
+        for label, program in case.commands.items():
+            row = {"adapter": label, "variant": "", "operation": "run", "problem": case.name}
+            # Away from the repository, so that the installed packages are imported.
+            out, error, ended = _run([sys.executable, "-c", program], folder, case.timeout)
+            try:
+                row |= {"status": "ok", "seconds": [float(out.split()[-1])]}
+            except (IndexError, ValueError):
+                lines = [line for line in error.splitlines() if line.strip()] or ["no output"]
+                message = clean(lines[-1]) if ended else f"no result in {case.timeout:.0f} s"
+                row |= {"status": "failed" if ended else "timeout", "message": message}
+            _merge(rows, row)
+    return list(rows.values())
+
+
+def _run(command, folder, timeout):
+    """Run a program on one thread; stop it and what it started when its time is over."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | ONE_THREAD,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        return *process.communicate(timeout=timeout), True
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return *process.communicate(), False
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def _write(problem, folder):
+    """Write a problem's data; return its description with file names in their place."""
+    spec = dict(problem)
+    if "frame" in spec:
+        path = folder / f"{spec['id']}.parquet"
+        spec["frame"].to_parquet(path, index=False)
+        spec["frame"] = str(path)
+    if "arrays" in spec:
+        path = folder / f"{spec['id']}.npz"
+        np.savez(path, **spec["arrays"])
+        spec["arrays"] = str(path)
+    return spec
+
+
+def _compare(row, reference):
+    """Add the objective of the reference fit, and the difference from it."""
+    row["reference"] = reference
+    if "objective" in row:
+        row["difference"] = row["objective"] - reference
+
+
+def _merge(rows, row):
+    """Add a row, or its seconds to the row of an earlier round; a failure stays visible."""
+    key = tuple(row[k] for k in ("adapter", "variant", "operation", "problem"))
+    known = rows.setdefault(key, row)
+    if known is row:
+        return
+    if known["status"] == row["status"] == "ok":
+        known["seconds"] += row["seconds"]
+        for size in ("peak_bytes", "growth_bytes", "transient_bytes"):
+            if known.get(size) is not None and row.get(size) is not None:
+                known[size] = max(known[size], row[size])
+    elif row["status"] != "ok":
+        rows[key] = row
+
+
+def _is_final(row):
+    """Whether another round would be useless or too slow."""
+    return row["status"] != "ok" or min(row["seconds"]) > SLOW

@@ -1,0 +1,115 @@
+"""lmmfit itself."""
+
+from itertools import cycle
+
+import numpy as np
+
+import lmmfit
+from lmmfit import LinearMixedModel
+
+DISTRIBUTIONS = ("lmmfit", "numpy", "scipy", "numba", "scikit-learn", "pandas", "formulaic")
+
+
+def lmm(problem):
+    """Fit a formula to a pandas DataFrame."""
+    frame = problem.frame
+    weights = frame[problem.weights].to_numpy() if problem.weights else None
+    formula = problem.formula + (f" + offset({problem.offset})" if problem.offset else "")
+    method = _method(problem)
+    return lambda: lmmfit.lmm(formula, frame, method=method, sample_weight=weights)
+
+
+def estimator(problem):
+    """Use scikit-learn's interface on a pandas DataFrame."""
+    frame = problem.frame
+    X, y = frame.drop(columns=problem.response), frame[problem.response]
+    return lambda: LinearMixedModel(random=problem.random, method=_method(problem)).fit(X, y)
+
+
+def polars(problem):
+    """Use scikit-learn's interface on a polars DataFrame."""
+    frame = problem.polars_frame
+    X, y = frame.drop(problem.response), frame[problem.response]
+    return lambda: LinearMixedModel(random=problem.random, method=_method(problem)).fit(X, y)
+
+
+def arrays(problem):
+    """Use scikit-learn's interface on an ndarray whose last column is the group."""
+    y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
+    X = np.column_stack([X[:, 1:], groups])
+    slopes = " + ".join(f"x{j}" for j in range(Z.shape[1] - 1))
+    random = f"({slopes or 1} | x{X.shape[1] - 1})"
+    return lambda: LinearMixedModel(random=random, method=_method(problem)).fit(X, y)
+
+
+def evaluation(problem):
+    """Evaluate the criterion alone, beside passes that only read its statistics."""
+    import numba
+
+    from lmmfit.mixed import MixedStatistics, profiled_criterion
+
+    @numba.njit(fastmath=True)
+    def total(values):
+        result = 0.0
+        for value in values:
+            result += value
+        return result
+
+    y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
+    statistics = MixedStatistics.from_arrays(y, X, Z, groups)
+    criterion = profiled_criterion(statistics, method=_method(problem))
+    flat = statistics.products.ravel(order="K")
+    points = cycle(problem.arrays["theta"])
+
+    def read(reader):
+        reader()
+
+    return {
+        "read, products.sum()": lambda: read(statistics.products.sum),
+        "read, numba loop": lambda: read(lambda: total(flat)),
+        "value": lambda: float(criterion(next(points))),
+        "value, evaluate(order=0)": lambda: _value(criterion.evaluate(next(points), order=0)),
+        "value + gradient": lambda: _value(criterion.evaluate(next(points), order=1)),
+        "value + gradient + Hessian": lambda: _value(criterion.evaluate(next(points), order=2)),
+    }
+
+
+def seed(problem):
+    """Evaluate the log-likelihood of one observation, by both of its formulas."""
+    from lmmfit.mixed import LmmObservation, log_likelihood, log_likelihood_inverse
+
+    y, X, Z, beta, L = (problem.arrays[name] for name in ("y", "X", "Z", "beta", "L"))
+    sigma2 = float(problem.arrays["sigma2"])
+    inverse = np.linalg.inv(L)
+    observation = LmmObservation(y, X, Z)
+    return {
+        "log_likelihood": lambda: log_likelihood(observation, beta, L, sigma2),
+        "log_likelihood_inverse": lambda: log_likelihood_inverse(
+            observation, beta, inverse, sigma2
+        ),
+    }
+
+
+def describe(model):
+    beta = np.asarray(model.fixed_effects_["estimate"])
+    return {"objective": model.deviance_, "beta": beta, "converged": model.converged_}
+
+
+def _method(problem):
+    return "reml" if problem.reml else "ml"
+
+
+def _value(evaluated):
+    """Return the criterion of whatever record an evaluation gives."""
+    value = evaluated[0] if isinstance(evaluated, tuple) else evaluated
+    return float(getattr(value, "value", value))
+
+
+VARIANTS = {
+    "lmm": lmm,
+    "estimator": estimator,
+    "polars": polars,
+    "arrays": arrays,
+    "evaluation": evaluation,
+    "seed": seed,
+}

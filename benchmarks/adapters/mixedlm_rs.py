@@ -1,0 +1,44 @@
+"""mixedlm-rs: one grouping factor, statsmodels' interface, Rust."""
+
+from itertools import cycle
+
+import mixedlm_rs
+import numpy as np
+
+from benchmarks._case import Unsupported
+
+DISTRIBUTIONS = ("mixedlm-rs", "patsy", "pandas", "numpy", "scipy")
+
+
+def formula(problem):
+    if problem.weights or problem.offset:
+        raise Unsupported("mixedlm-rs has neither weights nor offset")
+    if not problem.correlated:
+        raise Unsupported("mixedlm-rs has no uncorrelated random effects")
+    frame = problem.frame
+    return lambda: mixedlm_rs.mixedlm(
+        problem.fixed_formula, frame, groups=problem.group, re_formula=f"~{problem.slopes}"
+    ).fit(reml=problem.reml)
+
+
+def arrays(problem):
+    y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
+    return lambda: mixedlm_rs.MixedLM(y, X, groups, exog_re=Z).fit(reml=problem.reml)
+
+
+def evaluation(problem):
+    y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
+    levels, codes = np.unique(groups, return_inverse=True)
+    core = mixedlm_rs.LmmCore(y, X, Z, codes.astype(np.int64), len(levels))
+    points = cycle([list(theta) for theta in problem.arrays["theta"]])
+    return {
+        "value": lambda: core.deviance(next(points), problem.reml),
+        "value + gradient": lambda: core.deviance_grad(next(points), problem.reml)[0],
+    }
+
+
+def describe(fit):
+    return {"objective": -2 * fit.llf, "beta": fit.fe_params, "converged": fit.converged}
+
+
+VARIANTS = {"formula": formula, "arrays": arrays, "evaluation": evaluation}

@@ -1,0 +1,6 @@
+"""The scikit-learn face of the package: one file an estimator."""
+
+from lmmfit.estimators._formula import lmm
+from lmmfit.estimators._mixed import LinearMixedModel
+
+__all__ = ["LinearMixedModel", "lmm"]

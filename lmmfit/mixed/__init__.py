@@ -1,0 +1,54 @@
+"""Linear mixed models: statistics, criterion, optimum and what follows from them."""
+
+from lmmfit.mixed.boundary import NullDirection
+from lmmfit.mixed.columns import as_columns
+from lmmfit.mixed.design import Design, bind_design
+from lmmfit.mixed.factors import GroupLevels, factorize
+from lmmfit.mixed.inference import coefficient_table, wald_intervals
+from lmmfit.mixed.layout import Basis, Layout
+from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion, profiled_criterion
+from lmmfit.mixed.modes import GroupModes, RandomEffects, group_modes
+from lmmfit.mixed.newton import Optimum, optimize_criterion
+from lmmfit.mixed.observation import LmmObservation, log_likelihood, log_likelihood_inverse
+from lmmfit.mixed.prediction import predict_rows
+from lmmfit.mixed.solution import MixedFit, ZeroVariance, fit_statistics
+from lmmfit.mixed.statistics import MixedStatistics
+from lmmfit.mixed.summary import Summary, summarize, variance_table
+from lmmfit.mixed.table import Table
+from lmmfit.mixed.terms import RandomTerm, parse_random, split_formula
+
+__all__ = [
+    "Basis",
+    "Design",
+    "Evaluation",
+    "GroupLevels",
+    "GroupModes",
+    "Layout",
+    "LmmObservation",
+    "MixedFit",
+    "MixedStatistics",
+    "NullDirection",
+    "Optimum",
+    "ProfiledCriterion",
+    "RandomEffects",
+    "RandomTerm",
+    "Summary",
+    "Table",
+    "ZeroVariance",
+    "as_columns",
+    "bind_design",
+    "coefficient_table",
+    "factorize",
+    "fit_statistics",
+    "group_modes",
+    "log_likelihood",
+    "log_likelihood_inverse",
+    "optimize_criterion",
+    "parse_random",
+    "predict_rows",
+    "profiled_criterion",
+    "split_formula",
+    "summarize",
+    "variance_table",
+    "wald_intervals",
+]

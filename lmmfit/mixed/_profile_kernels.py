@@ -1,0 +1,155 @@
+"""Kernels that finish the profiled criterion once the sums over groups are there."""
+
+import numpy as np
+
+from lmmfit._jit import njit
+
+
+@njit
+def _packed(a, b, q):
+    """Position of element (a, b) in the packed upper triangle (a twin of _kernels.packed)."""
+    a, b = min(a, b), max(a, b)
+    return a * (2 * q - a - 1) // 2 + b
+
+
+@njit
+def profile(total, logdet, nu, reml, chol, beta, covariance, omega):
+    """Profile the fixed effects and the residual variance out.
+
+    ``total`` (upper triangle) is [X y]'V^-1 [X y]. Its lower Cholesky factor goes to
+    ``chol``, the generalised least-squares solution to ``beta``, (X'V^-1 X)^-1 to
+    ``covariance``, and to ``omega`` the weights with which the derivative of ``total``
+    enters that of the criterion. Returns the criterion and the weighted residual sum of
+    squares; both are NaN where X'V^-1 X is not positive definite.
+    """
+    c = total.shape[0]
+    p = c - 1
+    for j in range(c):
+        for i in range(j, c):
+            s = total[j, i]
+            for k in range(j):
+                s -= chol[i, k] * chol[j, k]
+            if i > j:
+                chol[i, j] = s / chol[j, j]
+            elif s > 0.0 or (j == p and s >= 0.0):
+                chol[j, j] = np.sqrt(s)
+            elif j == p:
+                chol[j, j] = 0.0
+            else:
+                return np.nan, np.nan
+    rss = chol[p, p] * chol[p, p]
+    value = logdet + nu * (1.0 + np.log(2.0 * np.pi * rss / nu))
+    for j in range(p - 1, -1, -1):
+        s = chol[p, j]
+        for k in range(j + 1, p):
+            s -= chol[k, j] * beta[k]
+        beta[j] = s / chol[j, j]
+        if reml:
+            value += 2.0 * np.log(chol[j, j])
+    inverse = np.zeros((p, p))
+    for j in range(p):
+        inverse[j, j] = 1.0 / chol[j, j]
+        for i in range(j + 1, p):
+            s = 0.0
+            for k in range(j, i):
+                s -= chol[i, k] * inverse[k, j]
+            inverse[i, j] = s / chol[i, i]
+    for i in range(p):
+        for j in range(p):
+            s = 0.0
+            for k in range(max(i, j), p):
+                s += inverse[k, i] * inverse[k, j]
+            covariance[i, j] = s
+            omega[i, j] = nu / rss * beta[i] * beta[j] + (s if reml else 0.0)
+        omega[i, p] = omega[p, i] = -nu / rss * beta[i]
+    omega[p, p] = nu / rss
+    return value, rss
+
+
+@njit
+def derivative(sum_t, sum_ee, omega, q, out):
+    """D = sum T - sum E omega E', the derivative of the criterion with respect to P."""
+    c = omega.shape[0]
+    for a in range(q):
+        for b in range(a, q):
+            s = sum_t[_packed(a, b, q)]
+            for i in range(c):
+                for j in range(c):
+                    row, column = a * c + i, b * c + j
+                    s -= omega[i, j] * sum_ee[max(row, column), min(row, column)]
+            out[a, b] = out[b, a] = s
+
+
+@njit
+def _contract(sums, u, v, x, y):
+    """Sum over groups of (u'T v)(x'R y) from the packed sums of T x R."""
+    q = u.size
+    s = 0.0
+    for a in range(q):
+        for b in range(q):
+            if u[a] != 0.0 and v[b] != 0.0:
+                row = _packed(a, b, q)
+                for d in range(q):
+                    for e in range(q):
+                        s += u[a] * v[b] * x[d] * y[e] * sums[row, _packed(d, e, q)]
+    return s
+
+
+@njit
+def hessian(
+    sum_ee, sum_tt, sum_tq, derivative, beta, covariance, rss, nu, reml, left, right, column, out
+):
+    """Second derivatives of the criterion with respect to theta.
+
+    Parameter j moves P along ``left[j] right[j]' + right[j] left[j]'``; ``column[j]`` is its
+    column of Lambda, on which the curvature of P itself depends.
+    """
+    n_theta, q = left.shape
+    p = beta.size
+    c = p + 1
+    moved = np.zeros((n_theta, c, c))  # d total / d theta_j
+    for t in range(n_theta):
+        for a in range(q):
+            for b in range(q):
+                weight = left[t, a] * right[t, b] + right[t, a] * left[t, b]
+                if weight != 0.0:
+                    for i in range(c):
+                        for j in range(c):
+                            row, col = a * c + i, b * c + j
+                            moved[t, i, j] -= weight * sum_ee[max(row, col), min(row, col)]
+    slope = np.zeros(n_theta)  # d rss / d theta_j
+    pull = np.zeros((n_theta, p))  # X part of (d total) w, w = (-beta, 1)
+    spread = np.zeros((n_theta, p, p))  # covariance (d total)_XX
+    for t in range(n_theta):
+        for i in range(c):
+            s = moved[t, i, p]
+            for j in range(p):
+                s -= moved[t, i, j] * beta[j]
+            if i < p:
+                pull[t, i] = s
+                slope[t] -= beta[i] * s
+            else:
+                slope[t] += s
+        for i in range(p):
+            for j in range(p):
+                for k in range(p):
+                    spread[t, i, j] += covariance[i, k] * moved[t, k, j]
+    for t in range(n_theta):
+        l1, r1 = left[t], right[t]
+        for u in range(t + 1):
+            l2, r2 = left[u], right[u]
+            s = 0.0
+            if column[t] == column[u]:
+                for a in range(q):
+                    for b in range(q):
+                        s += 2.0 * l1[a] * derivative[a, b] * l2[b]
+            s -= 2.0 * (_contract(sum_tt, r1, l2, l1, r2) + _contract(sum_tt, r1, r2, l1, l2))
+            s += 2.0 * (_contract(sum_tq, r1, l2, r2, l1) + _contract(sum_tq, r1, r2, l2, l1))
+            s += 2.0 * (_contract(sum_tq, l1, l2, r2, r1) + _contract(sum_tq, l1, r2, l2, r1))
+            s -= nu / (rss * rss) * slope[t] * slope[u]
+            for i in range(p):
+                for j in range(p):
+                    s -= 2.0 * nu / rss * pull[t, i] * covariance[i, j] * pull[u, j]
+                    if reml:
+                        s -= spread[t, i, j] * spread[u, j, i]
+            out[t, u] = out[u, t] = s

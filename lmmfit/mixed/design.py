@@ -1,0 +1,216 @@
+"""The design of a model: which columns of the data feed which columns of X and Z."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmfit.mixed.factors import encode
+from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
+from lmmfit.mixed.layout import INTERCEPT, Layout
+from lmmfit.mixed.terms import RandomTerm
+
+__all__ = ["Design", "bind_design", "evaluate_expression"]
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnSource:
+    """Numeric columns taken from the data as they are."""
+
+    names: tuple
+
+    def arrays(self, columns):
+        return {name: columns.numeric(name) for name in self.names}
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Where the columns of a model come from; computes them for new data.
+
+    Attributes
+    ----------
+    layout : Layout
+        Roles of the columns.
+    terms : tuple of RandomTerm
+        One for each block of random effects.
+    sources : tuple
+        What computes the columns.
+    offsets : tuple of str
+        Expressions with coefficient 1.
+    """
+
+    layout: Layout
+    terms: tuple
+    sources: tuple
+    offsets: tuple
+
+    @property
+    def factors(self):
+        """Columns of the grouping factor."""
+        return self.terms[0].factors if self.terms else ()
+
+    @property
+    def inputs(self):
+        """Names of the columns that the sources compute, the intercept left out."""
+        return [name for source in self.sources for name in source.names if name != INTERCEPT]
+
+    def vectors(self, columns):
+        """Columns of V for data: arrays of length n, None for the intercept.
+
+        Parameters
+        ----------
+        columns : FrameColumns or ArrayColumns
+
+        Returns
+        -------
+        list
+        """
+        computed = {INTERCEPT: None}
+        for source in self.sources:
+            for name, values in source.arrays(columns).items():
+                computed.setdefault(name, values)
+        return [computed[name] for name in self.layout.columns]
+
+    def offset(self, columns):
+        """Sum of the offsets for data, or None.
+
+        Parameters
+        ----------
+        columns : FrameColumns or ArrayColumns
+
+        Returns
+        -------
+        ndarray of shape (n,) or None
+        """
+        if not self.offsets:
+            return None
+        return sum(evaluate_expression(text, columns, "offset") for text in self.offsets)
+
+    def encode(self, columns):
+        """Codes and levels of the grouping factor: (None, None) without one.
+
+        Parameters
+        ----------
+        columns : FrameColumns or ArrayColumns
+
+        Returns
+        -------
+        codes : ndarray of shape (n,), int64, or None
+        levels : GroupLevels or None
+        """
+        if not self.factors:
+            return None, None
+        return encode([columns.raw(name) for name in self.factors], self.factors)
+
+    def find(self, columns, levels):
+        """Codes of new data among known levels, -1 for new ones.
+
+        Parameters
+        ----------
+        columns : FrameColumns or ArrayColumns
+        levels : GroupLevels
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+        """
+        return levels.find([columns.raw(name) for name in self.factors])
+
+
+def bind_design(columns, terms, fixed=None, fit_intercept=True):
+    """Bind a model's terms to the columns of the data.
+
+    Parameters
+    ----------
+    columns : FrameColumns or ArrayColumns
+    terms : tuple of RandomTerm
+    fixed : str, optional
+        Right-hand side of a formula; by default every column that is no grouping column.
+    fit_intercept : bool, default=True
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown or holds no numbers.
+    NotImplementedError
+        If the terms name several grouping factors.
+    """
+    factors = list(dict.fromkeys(term.factors for term in terms))
+    for name in (name for factor in factors for name in factor):
+        _require(name, columns, "random groups by")
+    if len(factors) > 1:
+        raise NotImplementedError(
+            "several grouping factors are not available yet; this model has "
+            f"{', '.join(':'.join(factor) for factor in factors)}. Fit one of them at a time."
+        )
+    sources, offsets = [], []
+    if fixed is None:
+        grouping = {name for factor in factors for name in factor}
+        names = [name for name in columns.names if name not in grouping]
+        fixed_names = [INTERCEPT] * bool(fit_intercept) + names
+        sources.append(ColumnSource(tuple(names)))
+    else:
+        fixed, offsets = split_offset(fixed)
+        fixed_names = _bind_sum(fixed, columns, sources, fit_intercept, "fixed uses")
+    blocks, bound = [], []
+    for term in terms:
+        text = " + ".join(("1" if term.intercept else "0", *term.slopes))
+        blocks.append(_bind_sum(text, columns, sources, True, "random uses"))
+        slopes = tuple(name for name in blocks[-1] if name != INTERCEPT)
+        bound.append(RandomTerm(term.factors, slopes, term.intercept))
+    return Design(Layout.build(fixed_names, blocks), tuple(bound), tuple(sources), tuple(offsets))
+
+
+def _bind_sum(text, columns, sources, fit_intercept, whose):
+    """Add the source of a sum of terms; return the names of its columns."""
+    intercept, names = parse_plain(text)
+    for name in names or ():
+        _require(name, columns, whose)
+    if names is not None and all(columns.is_numeric(name) for name in names):
+        sources.append(ColumnSource(tuple(names)))
+        found = [INTERCEPT] * intercept + names
+    else:
+        source = FormulaSource.bind(text, columns)
+        sources.append(source)
+        found = list(source.names)
+    return [name for name in found if fit_intercept or name != INTERCEPT]
+
+
+def evaluate_expression(text, columns, whose):
+    """Compute one numeric expression of columns, such as ``10 * x``.
+
+    Parameters
+    ----------
+    text : str
+    columns : FrameColumns or ArrayColumns
+    whose : str
+        What the expression is, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If it does not give one column of numbers.
+    """
+    _, names = parse_plain(text)
+    if names and len(names) == 1:
+        _require(names[0], columns, f"{whose} uses")
+        return np.asarray(columns.numeric(names[0]), dtype=np.float64)
+    values = list(FormulaSource.bind(f"0 + I({text})", columns).arrays(columns).values())
+    if len(values) != 1:
+        raise ValueError(f"{whose} {text!r} gives {len(values)} columns; one column is needed.")
+    return values[0]
+
+
+def _require(name, columns, whose):
+    if name not in columns.names:
+        raise ValueError(
+            f"{whose} the column {name!r}, which the data do not have; the columns are "
+            f"{columns.names}."
+        )

@@ -1,0 +1,158 @@
+"""Conditional modes (BLUPs) of the random effects, and what predictions need of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["GroupModes", "RandomEffects", "group_modes"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupModes:
+    """Random effects of every group, all terms side by side.
+
+    Attributes
+    ----------
+    modes : ndarray of shape (m, q)
+        Conditional modes, given the data and the estimated parameters.
+    covariance : ndarray of shape (m, q, q)
+        Their conditional covariance, fixed effects taken as known.
+    pull : ndarray of shape (m, q, p)
+        Minus the derivative of the modes with respect to the fixed effects.
+    """
+
+    modes: np.ndarray
+    covariance: np.ndarray
+    pull: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RandomEffects:
+    """Random effects of one term.
+
+    Attributes
+    ----------
+    group : str
+        Name of the grouping factor.
+    levels : ndarray of shape (m,)
+        Its levels.
+    names : tuple of str
+        Names of the effects.
+    values : ndarray of shape (m, q)
+        Conditional modes (BLUPs).
+    covariance : ndarray of shape (m, q, q)
+        Conditional covariances, fixed effects taken as known.
+    """
+
+    group: str
+    levels: np.ndarray
+    names: tuple
+    values: np.ndarray
+    covariance: np.ndarray
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __len__(self):
+        return len(self.levels)
+
+    @property
+    def shape(self):
+        """Number of levels and of effects."""
+        return self.values.shape
+
+    @property
+    def std_error(self):
+        """Conditional standard deviations, shape (m, q)."""
+        return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+
+    def __getitem__(self, level):
+        found = np.flatnonzero(self.levels == level)
+        if not found.size:
+            raise KeyError(
+                f"{level!r} is not a level of {self.group!r}, which has {len(self)} levels such as "
+                f"{self.levels[:3].tolist()}."
+            )
+        return dict(zip(self.names, self.values[found[0]].tolist(), strict=True))
+
+    def to_frame(self):
+        """Modes as a pandas DataFrame indexed by level.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_frame() needs pandas: `pip install pandas`.") from error
+        index = pandas.Index(self.levels, name=self.group)
+        return pandas.DataFrame(self.values, index=index, columns=list(self.names))
+
+    def __repr__(self):
+        lines = [f"{len(self)} levels of {self.group}: {', '.join(self.names)}"]
+        for level, row in zip(self.levels[:5], self.values, strict=False):
+            lines.append(f"  {level}: " + ", ".join(f"{value:.4g}" for value in row))
+        return "\n".join(lines + ["  ..."] * (len(self) > 5))
+
+
+def group_modes(fit):
+    """Conditional modes of the random effects of every group.
+
+    With ``K_i = Lambda (I + Lambda' G_i Lambda)^-1 Lambda'`` the modes are
+    ``K_i Z_i'(y_i - X_i beta)`` and their conditional covariance is ``sigma2 K_i``
+    (Bates et al. 2015, equation 56).
+
+    Parameters
+    ----------
+    fit : MixedFit
+
+    Returns
+    -------
+    GroupModes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.mixed import MixedStatistics, fit_statistics, group_modes
+    >>> from lmmfit.datasets import load_dyestuff
+    >>> data, one = load_dyestuff(), np.ones((30, 1))
+    >>> fit = fit_statistics(MixedStatistics.from_arrays(data.target, one, one, data.data[:, 0]))
+    >>> group_modes(fit).modes.ravel().round(1)
+    array([-17.6,   0.4,  28.6, -23.1,  56.7, -45. ])
+    """
+    statistics = fit.statistics
+    layout, basis = statistics.layout, statistics.basis
+    q, response = len(layout.random), len(layout.columns)
+    scale = basis.random_map(layout)
+    z_rows = layout.rows_of(layout.random, layout.random)
+    x_rows = layout.rows_of(layout.random, [*layout.fixed, response])
+    gram = np.moveaxis(statistics.products[z_rows], 2, 0)
+    cross = np.moveaxis(statistics.products[x_rows], 2, 0)
+    factor = np.linalg.solve(scale, fit.lambda_)
+    inner = np.eye(q) + factor.T @ gram @ factor
+    shrink = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
+    gamma = _basis_coefficients(fit)
+    residual = cross[:, :, -1] - cross[:, :, :-1] @ gamma
+    modes = basis.response_scale * np.einsum("mab,mb->ma", shrink, residual) @ scale.T
+    fixed = list(layout.fixed)
+    back = np.linalg.inv(basis.coefficient_map(layout, fixed))
+    pull = scale @ (shrink @ cross[:, :, :-1]) @ back
+    return GroupModes(modes, fit.sigma2 * (scale @ shrink @ scale.T), pull)
+
+
+def _basis_coefficients(fit):
+    """Fixed effects as coefficients of the columns in the basis of the statistics."""
+    layout, basis = fit.statistics.layout, fit.statistics.basis
+    fixed = list(layout.fixed)
+    beta = fit.beta.copy()
+    if layout.intercept in fixed:
+        beta[fixed.index(layout.intercept)] -= basis.shift[-1]
+    own = np.linalg.solve(basis.coefficient_map(layout, fixed), beta) / basis.response_scale
+    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
+    return own + taken

@@ -1,0 +1,172 @@
+"""The optimum of the profiled criterion: two EM steps, Newton's method, a certificate."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lmmfit.mixed.boundary import escape, null_directions, project, semidefinite_root
+from lmmfit.optimize import minimize_newton
+
+__all__ = ["Optimum", "optimize_criterion"]
+
+_EM_STEPS = 2
+_PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The optimum of a criterion, and how it was certified.
+
+    Attributes
+    ----------
+    lambda_ : ndarray of shape (q, q)
+        Relative covariance factor in the basis of the statistics.
+    value : float
+        Criterion in the user's units.
+    n_iter : int
+        Evaluations of the criterion.
+    converged : bool
+        Whether the optimality conditions hold, on the boundary too.
+    reason : str
+        Why the search ended.
+    null_directions : list of NullDirection
+        Combinations of zero variance; empty where the covariance is positive definite.
+    saturated : bool
+        Whether the fixed effects alone leave no residual to estimate a variance from.
+    """
+
+    lambda_: np.ndarray
+    value: float
+    n_iter: int
+    converged: bool
+    reason: str
+    null_directions: list = field(default_factory=list)
+    saturated: bool = False
+
+
+def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
+    """Minimise the profiled criterion and certify the minimum.
+
+    From ``Lambda = I`` in columns of unit mean square (or from ``start``), two EM steps and
+    Newton's method with exact derivatives and unbounded theta. Directions of vanishing
+    variance are then set to zero and the conditions on the cone of covariances are checked;
+    where they fail, the search goes on along the direction that fails.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+    start : ndarray of shape (q, q), optional
+        First factor, in the basis of the statistics.
+    tol : float, default=1e-9
+        Decrease of the criterion below which a Newton step is the last.
+    max_iter : int, default=100
+        Newton steps at most.
+
+    Returns
+    -------
+    Optimum
+        The criterion is left evaluated there.
+    """
+    q = criterion.q
+    blocks = criterion.statistics.layout.blocks
+    counter = _Counter(criterion)
+    if _is_saturated(criterion):
+        lambda_ = np.zeros((q, q))
+        value = counter.finish(lambda_)
+        return Optimum(lambda_, value, 1, True, "the fixed effects fit exactly", [], True)
+    if not q:
+        return Optimum(np.zeros((0, 0)), counter.finish(np.zeros((0, 0))), 1, True, "closed form")
+    if _is_flat(counter):
+        zero = np.zeros((q, q))
+        return Optimum(zero, counter.finish(zero), counter.n, True, "the criterion is constant")
+    lambda_ = np.eye(q) if start is None else start
+    if start is None:
+        for _ in range(_EM_STEPS):
+            lambda_ = _em_step(counter, lambda_, blocks)
+    converged, reason, directions = False, "", []
+    for size in (0.3, 0.1, 0.03):
+        result = minimize_newton(counter.newton, criterion.pack(lambda_), tol=tol, max_iter=max_iter)
+        converged, reason = result.converged, result.reason
+        lambda_, directions = criterion.unpack(result.x), []
+        projected, n_null = project(lambda_, blocks)
+        if not n_null:
+            break
+        value = counter.at(projected, 1)[0]
+        directions = null_directions(projected, criterion.derivative, blocks)
+        wanted = min(direction.derivative for direction in directions)
+        if wanted >= -1e-7 * criterion.statistics.n_groups:
+            if value <= result.value + 1e-7:
+                lambda_ = projected
+            else:
+                directions = []
+            break
+        if value > result.value + tol:  # a small variance that the data do ask for
+            directions = []
+            break
+        converged, reason = False, "a variance at zero wants to grow"
+        lambda_ = escape(projected, directions, blocks, size)
+    value = counter.finish(lambda_)
+    return Optimum(lambda_, value, counter.n, converged, reason, directions)
+
+
+class _Counter:
+    """The criterion in the basis of the statistics, counting evaluations."""
+
+    def __init__(self, criterion):
+        self.criterion, self.n = criterion, 0
+
+    def at(self, lambda_, order):
+        self.n += 1
+        return self.criterion.evaluate_factor(lambda_, None, order)
+
+    def newton(self, theta):
+        return self.at(self.criterion.unpack(theta), 2)
+
+    def finish(self, lambda_):
+        """Leave the criterion evaluated at the optimum; value in the user's units."""
+        return self.at(lambda_, 1 if self.criterion.q else 0)[0] + self.criterion._constant
+
+
+def _em_step(counter, lambda_, blocks):
+    """One EM step for the random effects: P - P D P / m, block by block."""
+    m = counter.criterion.statistics.n_groups
+    counter.at(lambda_, 1)
+    covariance = lambda_ @ lambda_.T
+    moved = np.zeros_like(covariance)
+    for start, stop in blocks:
+        own = covariance[start:stop, start:stop]
+        slope = counter.criterion.derivative[start:stop, start:stop]
+        moved[start:stop, start:stop] = semidefinite_root(own - own @ slope @ own / m)
+    return moved
+
+
+def _is_flat(counter):
+    """Whether the data cannot tell the random effects from the residual at all.
+
+    So it is with one row in each group, and (REML) with one group: the criterion does not
+    depend on theta, and all variance is left to the residual.
+    """
+    criterion = counter.criterion
+    value, gradient, _ = counter.at(np.eye(criterion.q), 1)
+    noise = 1e-9 * (criterion.statistics.n_rows + abs(value))
+    return bool(
+        np.abs(gradient).max() < noise
+        and abs(value - counter.at(np.zeros((criterion.q, criterion.q)), 0)[0]) < noise
+    )
+
+
+def _is_saturated(criterion):
+    """Whether the fixed effects alone reproduce the response (to rounding)."""
+    if criterion.nu <= 0:
+        return True
+    criterion.evaluate_factor(np.zeros((criterion.q, criterion.q)))
+    scale = criterion.statistics.total[-1, -1] + _raw_square(criterion.statistics)
+    return not criterion.rss > _PERFECT_FIT * scale
+
+
+def _raw_square(statistics):
+    """Square of the response before the pilot fit was taken off, in units of the basis."""
+    basis, layout = statistics.basis, statistics.layout
+    fixed = list(layout.fixed)
+    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
+    return float(taken @ statistics.total[np.ix_(fixed, fixed)] @ taken)

@@ -1,0 +1,217 @@
+"""From statistics to a fitted model: estimates in the units of the user."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmmfit.mixed.likelihood import profiled_criterion
+from lmmfit.mixed.modes import group_modes
+from lmmfit.mixed.newton import optimize_criterion
+from lmmfit.mixed.statistics import MixedStatistics
+
+__all__ = ["MixedFit", "ZeroVariance", "fit_statistics"]
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroVariance:
+    """A combination of random effects whose estimated variance is zero.
+
+    Attributes
+    ----------
+    block : int
+        Position of the random term.
+    effects : tuple of str
+        Names of the random effects of the term.
+    weights : ndarray of shape (q,)
+        The combination, its largest weight 1.
+    derivative : float
+        Derivative of the criterion with respect to the variance of the combination (in units
+        of the residual variance). Positive: more variance would fit worse.
+    """
+
+    block: int
+    effects: tuple
+    weights: np.ndarray
+    derivative: float
+
+    def __str__(self):
+        parts = [
+            f"{weight:+.3g} * {name}"
+            for weight, name in zip(self.weights, self.effects, strict=True)
+            if abs(weight) > 1e-3
+        ]
+        combination = " ".join(parts).replace("+1 * ", "").replace("-1 * ", "-")
+        return f"{combination} (derivative {self.derivative:+.3g})"
+
+
+@dataclass(frozen=True, eq=False)
+class MixedFit:
+    """A fitted linear mixed model.
+
+    Attributes
+    ----------
+    statistics : MixedStatistics
+    method : {"reml", "ml"}
+    theta : ndarray of shape (k,)
+        Relative covariance factor, each block's lower triangle column by column.
+    lambda_ : ndarray of shape (q, q)
+        The same as a matrix; its diagonal is not negative.
+    beta : ndarray of shape (p,)
+        Fixed effects; 0 for aliased ones.
+    beta_covariance : ndarray of shape (p, p)
+        Their covariance; 0 for aliased ones.
+    sigma2 : float
+        Residual variance (of a row of weight 1).
+    deviance : float
+        The criterion: -2 log-likelihood (ML) or the REML criterion.
+    aliased : list of int
+        Fixed effects that were dropped.
+    n_iter : int
+        Evaluations of the criterion.
+    converged : bool
+    reason : str
+        Why the search ended.
+    boundary : tuple of ZeroVariance
+        Directions of zero variance; empty unless the fit is singular.
+    saturated : bool
+        Whether the fixed effects reproduce the response exactly.
+    """
+
+    statistics: MixedStatistics
+    method: str
+    theta: np.ndarray
+    lambda_: np.ndarray
+    beta: np.ndarray
+    beta_covariance: np.ndarray
+    sigma2: float
+    deviance: float
+    aliased: list
+    n_iter: int
+    converged: bool
+    reason: str
+    boundary: tuple
+    saturated: bool
+
+    @property
+    def loglik(self):
+        """Log-likelihood, the restricted one for REML."""
+        return -0.5 * self.deviance
+
+    @property
+    def n_parameters(self):
+        """Number of estimated parameters: fixed effects, theta and the residual variance."""
+        return len(self.beta) - len(self.aliased) + len(self.theta) + 1
+
+    @cached_property
+    def modes(self):
+        """Conditional modes of every group (computed at first use)."""
+        return group_modes(self)
+
+    @property
+    def block_covariances(self):
+        """Covariance matrix of the random effects of each term."""
+        covariance = self.sigma2 * self.lambda_ @ self.lambda_.T
+        return [
+            covariance[start:stop, start:stop] for start, stop in self.statistics.layout.blocks
+        ]
+
+
+def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=100):
+    """Fit a linear mixed model from its sufficient statistics.
+
+    Parameters
+    ----------
+    statistics : MixedStatistics
+    method : {"reml", "ml"}, default="reml"
+    start : ndarray of shape (k,), optional
+        Theta to start from.
+    tol : float, default=1e-9
+        Decrease of the criterion below which a Newton step is the last.
+    max_iter : int, default=100
+        Newton steps at most.
+
+    Returns
+    -------
+    MixedFit
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown or theta has the wrong length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.mixed import MixedStatistics, fit_statistics
+    >>> from lmmfit.datasets import load_dyestuff
+    >>> data = load_dyestuff()
+    >>> one = np.ones((30, 1))
+    >>> fit = fit_statistics(MixedStatistics.from_arrays(data.target, one, one, data.data[:, 0]))
+    >>> round(float(np.sqrt(fit.sigma2)), 3), round(fit.deviance, 3)
+    (49.51, 319.654)
+    """
+    criterion = profiled_criterion(statistics, method)
+    first = None
+    if start is not None:
+        first = np.linalg.solve(criterion.random_map, criterion.unpack(start))
+    optimum = optimize_criterion(criterion, start=first, tol=tol, max_iter=max_iter)
+    layout, basis = statistics.layout, statistics.basis
+    lambda_ = np.zeros((criterion.q, criterion.q))
+    for rows in (slice(*block) for block in layout.blocks):
+        lambda_[rows, rows] = _lower(criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows])
+    sigma2 = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
+    beta, covariance = _fixed_effects(criterion)
+    deviance = optimum.value
+    if optimum.saturated:
+        sigma2, deviance = 0.0, np.nan if criterion.nu <= 0 else -np.inf
+    return MixedFit(
+        statistics, method, criterion.pack(lambda_), lambda_, beta, sigma2 * covariance,
+        float(sigma2), float(deviance), criterion.aliased, optimum.n_iter, optimum.converged,
+        optimum.reason, _report(criterion, optimum), optimum.saturated,
+    )  # fmt: skip
+
+
+def _fixed_effects(criterion):
+    """Fixed effects and their covariance over sigma2, in the user's units."""
+    statistics = criterion.statistics
+    layout, basis = statistics.layout, statistics.basis
+    fixed = list(layout.fixed)
+    kept = criterion.fixed
+    columns = [fixed[j] for j in kept]
+    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
+    pilot = taken[kept]
+    if criterion.aliased:  # what the pilot fit gave to a dropped column goes to the others
+        gram = statistics.total[np.ix_(fixed, fixed)]
+        share = np.linalg.solve(
+            gram[np.ix_(kept, kept)], gram[np.ix_(kept, criterion.aliased)]
+        )
+        pilot = pilot + share @ taken[criterion.aliased]
+    back = basis.coefficient_map(layout, columns)
+    beta = np.zeros(len(fixed))
+    covariance = np.zeros((len(fixed), len(fixed)))
+    beta[kept] = basis.response_scale * (back @ (criterion.beta - pilot))
+    if layout.intercept in columns:
+        beta[kept[columns.index(layout.intercept)]] += basis.shift[-1]
+    covariance[np.ix_(kept, kept)] = back @ criterion.covariance @ back.T
+    return beta, covariance
+
+
+def _lower(root):
+    """Lower-triangular factor of ``root @ root.T`` with a diagonal that is not negative."""
+    factor = np.linalg.qr(root.T, mode="r").T
+    signs = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
+    return np.tril(factor * signs) + 0.0
+
+
+def _report(criterion, optimum):
+    """Directions of zero variance in the user's effects."""
+    layout = criterion.statistics.layout
+    report = []
+    for direction in optimum.null_directions:
+        rows = slice(*layout.blocks[direction.block])
+        weights = np.linalg.solve(criterion.random_map[rows, rows].T, direction.weights)
+        weights = weights / weights[np.argmax(np.abs(weights))]
+        names = tuple(layout.random_names[rows])
+        report.append(ZeroVariance(direction.block, names, weights, direction.derivative))
+    return tuple(report)

@@ -1,0 +1,5 @@
+"""Second-order optimisers."""
+
+from lmmfit.optimize.trust_region import NewtonResult, minimize_newton
+
+__all__ = ["NewtonResult", "minimize_newton"]

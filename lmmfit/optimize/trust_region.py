@@ -1,0 +1,139 @@
+"""Trust-region Newton's method with exact second derivatives, for a few parameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["NewtonResult", "minimize_newton"]
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonResult:
+    """Where Newton's method ended, and why.
+
+    Attributes
+    ----------
+    x : ndarray of shape (k,)
+    value : float
+    gradient : ndarray of shape (k,)
+    hessian : ndarray of shape (k, k)
+    n_iter : int
+        Steps tried.
+    converged : bool
+    reason : str
+    """
+
+    x: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+    n_iter: int
+    converged: bool
+    reason: str
+
+
+def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback=None):
+    """Minimise a smooth function; saddle points are left along negative curvature.
+
+    Each step minimises the quadratic model within a ball, from the eigenvalues of the
+    Hessian (Nocedal and Wright 2006, section 4.3). It stops where the Hessian is positive
+    semidefinite and the model promises less than ``tol``, after taking that last step.
+
+    Parameters
+    ----------
+    evaluate : callable
+        ``evaluate(x)`` returns value, gradient (k,) and Hessian (k, k). A value that is not
+        finite rejects the step.
+    x : ndarray of shape (k,)
+        Start.
+    tol : float, default=1e-9
+        Decrease, in units of the function, below which a step is the last.
+    max_iter : int, default=100
+        Steps at most.
+    radius : float, default=1.0
+        First radius of the ball.
+    callback : callable, optional
+        Called with the step number, the point and the value; returning True stops.
+
+    Returns
+    -------
+    NewtonResult
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.optimize import minimize_newton
+    >>> def saddle(x):  # minima at (0, -1) and (0, 1)
+    ...     value = x[0] ** 2 + (x[1] ** 2 - 1) ** 2
+    ...     gradient = np.array([2 * x[0], 4 * x[1] * (x[1] ** 2 - 1)])
+    ...     return value, gradient, np.diag([2.0, 12 * x[1] ** 2 - 4])
+    >>> result = minimize_newton(saddle, np.zeros(2))
+    >>> result.converged, np.abs(result.x).round(6)
+    (True, array([0., 1.]))
+    """
+    x = np.asarray(x, dtype=np.float64)
+    value, gradient, hessian = evaluate(x)
+    for iteration in range(1, max_iter + 1):
+        if callback is not None and callback(iteration - 1, x, value):
+            return NewtonResult(x, value, gradient, hessian, iteration - 1, False, "callback")
+        step, promised, convex = _step(gradient, hessian, radius)
+        noise = 4e-15 * max(abs(value), 1.0)
+        last = convex and promised <= max(tol, noise)
+        trial = evaluate(x + step)
+        decrease = value - trial[0]
+        if last:
+            if decrease >= -noise - tol:
+                x, (value, gradient, hessian) = x + step, trial
+            return NewtonResult(x, value, gradient, hessian, iteration, True, "no step promises more")
+        ratio = decrease / promised if np.isfinite(decrease) else -1.0
+        length = np.sqrt(step @ step)
+        if ratio < 0.25:
+            radius = 0.25 * length
+        elif ratio > 0.75 and length > 0.8 * radius:
+            radius *= 3.0
+        if ratio > 1e-4:
+            x, (value, gradient, hessian) = x + step, trial
+        elif radius < 1e-12 * (1.0 + np.sqrt(x @ x)):
+            return NewtonResult(x, value, gradient, hessian, iteration, False, "steps vanished")
+    return NewtonResult(x, value, gradient, hessian, max_iter, False, f"max_iter={max_iter} steps")
+
+
+def _step(gradient, hessian, radius):
+    """Step within the ball, the decrease it promises, and whether the model is convex."""
+    curvature, axes = np.linalg.eigh(hessian)
+    slope = axes.T @ gradient
+    scale = max(abs(curvature[0]), abs(curvature[-1]), 1e-300)
+    convex = curvature[0] >= -1e-9 * scale
+    floor = 1e-13 * scale
+    step = -slope / np.maximum(curvature, floor)
+    step[(np.abs(slope) <= 1e-13 * scale) & (np.abs(curvature) <= 1e-9 * scale)] = 0.0
+    if not convex or step @ step > radius * radius:
+        step = _boundary_step(slope, curvature, radius)
+    promised = -(slope @ step + 0.5 * step @ (curvature * step))
+    return axes @ step, promised, convex
+
+
+def _boundary_step(slope, curvature, radius):
+    """Minimise on the sphere: find the shift of the curvature that gives the length."""
+    low = max(0.0, -curvature[0])
+    high = low + np.sqrt(slope @ slope) / radius + 1e-300
+    tiny = 1e-12 * max(abs(curvature[0]), abs(curvature[-1]), 1e-300)
+
+    def at(shift):
+        return -slope / np.maximum(curvature + shift, 1e-300)
+
+    hard = at(low + tiny)
+    if hard @ hard < radius * radius:  # the hard case: go along the lowest axis as well
+        if curvature[0] < 0.0:
+            direction = -1.0 if slope[0] > 0.0 else 1.0
+            hard[0] = direction * np.sqrt(max(radius * radius - hard[1:] @ hard[1:], 0.0))
+        return hard
+    low += tiny
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        step = at(middle)
+        length = step @ step
+        if abs(length - radius * radius) < 1e-3 * radius * radius:
+            break
+        low, high = (middle, high) if length > radius * radius else (low, middle)
+    return step
