@@ -31,13 +31,13 @@ class Case:
     rounds : int
         Processes for each entry; the entries take turns.
     repeats : int
-        Timed runs in each process.
+        Timed runs in each process; 0 runs once, without a warm-up.
     budget : float
         A process starts no further run after so many seconds of timed runs.
     timeout : float
         A process is stopped after so many seconds, the preparation of its data included.
-    warmup_rows : int or None
-        Rows of the untimed first run; None is all of them.
+    warmup_groups : int or None
+        Groups of the untimed first run; None is all of the data.
     units : (str, int) or None
         Report times divided by this count, e.g. ``("group", 100_000)``.
     trace : bool
@@ -58,7 +58,7 @@ class Case:
     repeats: int = 5
     budget: float = 20.0
     timeout: float = 300.0
-    warmup_rows: int | None = None
+    warmup_groups: int | None = None
     units: tuple[str, int] | None = None
     trace: bool = False
     cold: bool = False
@@ -83,13 +83,13 @@ class Problem:
         self.reml = spec.get("reml", True)
         self.weights = spec.get("weights")
         self.offset = spec.get("offset")
-        self._rows = None
+        self._groups = None
 
-    def head(self, rows):
-        """Return the same problem on its first rows only."""
-        short = Problem(self.spec)
-        short._rows = rows
-        return short
+    def small(self, groups):
+        """Return the same problem on its first groups only."""
+        part = Problem(self.spec)
+        part._groups = groups
+        return part
 
     @cached_property
     def frame(self):
@@ -97,24 +97,32 @@ class Problem:
         import pandas as pd
 
         frame = pd.read_parquet(self.spec["frame"])
-        return frame if self._rows is None else frame.head(self._rows).copy()
+        if self._groups is not None:
+            first = frame[self.group].unique()[: self._groups]
+            frame = frame[frame[self.group].isin(first)].reset_index(drop=True)
+        return frame
 
     @cached_property
     def polars_frame(self):
         """The data as a polars DataFrame."""
         import polars as pl
 
-        frame = pl.read_parquet(self.spec["frame"], n_rows=self._rows)
-        return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+        frame = pl.read_parquet(self.spec["frame"])
+        frame = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+        if self._groups is not None:
+            first = frame[self.group].unique(maintain_order=True).head(self._groups)
+            frame = frame.filter(pl.col(self.group).is_in(first.implode()))
+        return frame
 
     @cached_property
     def arrays(self):
         """The data as a dict of ndarrays: y, X, Z, groups, ..."""
         with np.load(self.spec["arrays"]) as saved:
             arrays = dict(saved)
-        if self._rows is not None:
+        if self._groups is not None:
+            chosen = np.isin(arrays["groups"], np.unique(arrays["groups"])[: self._groups])
             for name in ("y", "X", "Z", "groups"):
-                arrays[name] = arrays[name][: self._rows].copy()
+                arrays[name] = arrays[name][chosen]
         return arrays
 
     @property

@@ -1,5 +1,6 @@
 """What a table is expected to show, checked against its own rows."""
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Claim:
         except ValueError:
             value = None
         met = None if value is None else bool(_COMPARE[self.sign](value, self.bound))
+        if value is not None and not math.isfinite(value):
+            value = None
         return {
             "text": self.text,
             "value": value,

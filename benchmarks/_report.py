@@ -43,8 +43,9 @@ def save(suite, cases, folder, *, quick):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{suite}{'-quick' if quick else ''}.json"
     known = json.loads(path.read_text())["cases"] if path.exists() else {}
-    document = {"suite": suite, "cases": known | {n: _rounded(c) for n, c in cases.items()}}
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    cases = known | {name: _rounded(case) for name, case in cases.items()}
+    document = _lines({"suite": suite, "cases": cases}, depth=4)
+    path.write_text(document + "\n", encoding="utf-8")
     return path
 
 
@@ -85,7 +86,8 @@ def _by_row(case):
         line += [_digits(row["median"] / base) if base else "-"]
         if best is not None:
             line += [_difference(row["objective"] - best) if "objective" in row else "-"]
-            line += [_digits(row["peak_bytes"] / 1e6) if row.get("peak_bytes") else "0"]
+            peak = row.get("peak_bytes")
+            line += ["-" if peak is None else f"{peak / 1e6:.1f}"]
         line += [str(row.get(key, "-")) for key in extra]
         body.append(line)
     return header, body
@@ -114,37 +116,50 @@ def _objective(cells, problem, entries):
 
 def _notes(case):
     """Return what the numbers say in words: failures, warnings, wins of rivals, claims."""
-    notes = []
-    for row in case["rows"]:
-        name = f"{package(row)} {how(row)}".strip()
-        where = f" on {row['problem']}" if "reference" in row else ""
-        if row["status"] not in ("ok", "not installed"):
-            notes.append(f"{row['status']}: {name}{where}: {row['message']}")
-        for warning in row.get("warnings", [])[:1]:
-            notes.append(f"warning: {name}{where}: {warning}")
-        if row.get("converged") is False:
-            notes.append(f"not converged, it says: {name}{where}")
-    notes += _wins(case["rows"])
+    notes = _remarks(case["rows"]) + _wins(case["rows"])
     for claim in case["claims"]:
         verdict = {True: "met", False: "NOT MET", None: "not measured"}[claim["met"]]
         value = "-" if claim["value"] is None else _digits(claim["value"]) + claim["unit"]
         notes.append(
             f"claim: {claim['text']}: {value} ({claim['sign']} {claim['bound']:g}): {verdict}"
         )
-    return list(dict.fromkeys(notes))
+    return notes
+
+
+def _remarks(rows):
+    """Return failures and warnings, the same one on several models in one line."""
+    remarks = {}
+    for row in rows:
+        name = f"{package(row)} {how(row)}".strip()
+        found = []
+        if row["status"] != "ok":
+            found.append(f"{row['status']}: {name}: {row['message']}")
+        found += [f"warning: {name}: {warning}" for warning in row.get("warnings", [])[:1]]
+        if row.get("converged") is False:
+            found.append(f"it did not converge, it says: {name}")
+        for remark in found:
+            models = remarks.setdefault(remark, [])
+            models += [row["problem"]] if "reference" in row else []
+    return [
+        remark + (f" ({', '.join(models)})" if models else "")
+        for remark, models in remarks.items()
+    ]
 
 
 def _wins(rows):
-    """Return a sentence for each rival's row that is faster than ours of the same operation."""
+    """Return a sentence for each rival's row that beats one of ours in the same operation."""
     wins = []
     for row in rows:
         if row["status"] != "ok" or row["adapter"] == "lmmfit" or "reference" in row:
             continue
-        ours = [r for r in _same(row, rows) if r["adapter"] == "lmmfit"]
-        fastest = min((r["median"] for r in ours), default=0.0)
-        if row["median"] < fastest:
-            factor = _digits(fastest / row["median"])
-            wins.append(f"{package(row)} {how(row)} is {factor} times FASTER than lmmfit")
+        beaten = [
+            f"{how(ours) or 'import'} ({_digits(ours['median'] / row['median'])} times)"
+            for ours in _same(row, rows)
+            if ours["adapter"] == "lmmfit" and row["median"] < ours["median"]
+        ]
+        if beaten:
+            name = f"{package(row)} {how(row)}".strip()
+            wins.append(f"{name} is FASTER than lmmfit's {', '.join(beaten)}")
     return wins
 
 
@@ -187,12 +202,26 @@ def _digits(value):
     return f"{value:.{decimals}f}" if decimals < 6 else f"{value:.1e}"
 
 
+def _lines(value, depth, indent=""):
+    """Return JSON with a line for each item, and for what lies deeper one line."""
+    if not value or depth == 0 or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    inner = indent + " "
+    items = [
+        inner + ("" if key is None else f"{json.dumps(key)}: ") + _lines(item, depth - 1, inner)
+        for key, item in pairs
+    ]
+    left, right = "{}" if isinstance(value, dict) else "[]"
+    return f"{left}\n" + ",\n".join(items) + f"\n{indent}{right}"
+
+
 def _quick(case):
     return "  [quick: small sizes]" if case["quick"] else ""
 
 
 def _rounded(value):
-    """Return the same data with times and claims to six digits; objectives stay exact."""
+    """Return the same data with times to four digits; the rest stays exact."""
     if isinstance(value, dict):
         return {
             key: [float(f"{s:.4g}") for s in item] if key == "seconds" else _rounded(item)

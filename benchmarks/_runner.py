@@ -41,10 +41,12 @@ def run_case(case, *, repeats=None, quick=False):
     """
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="lmmfit-benchmark-") as folder:
+        # A case without repeats runs once, whatever the command line says.
+        repeats = repeats if repeats and case.repeats else case.repeats
         if case.commands:
-            rows = _run_commands(case, repeats or case.repeats, folder)
+            rows = _run_commands(case, repeats, folder)
         else:
-            rows = _run_entries(case, repeats or case.repeats, Path(folder))
+            rows = _run_entries(case, repeats, Path(folder))
     for row in rows:
         if row["status"] == "ok":
             row["median"] = median(row["seconds"])
@@ -96,7 +98,7 @@ def _run_entry(case, entry, problems, repeats, folder):
         "problems": problems,
         "repeats": repeats,
         "budget": case.budget,
-        "warmup_rows": case.warmup_rows,
+        "warmup_groups": case.warmup_groups,
         "trace": case.trace,
         "cold": case.cold,
         "folder": str(folder),

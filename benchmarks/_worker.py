@@ -25,7 +25,7 @@ import tracemalloc
 import warnings
 from importlib import import_module
 from itertools import repeat
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from time import perf_counter
 
@@ -70,7 +70,7 @@ def rows(job):
             for row in measure(adapter, variant, problem, job):
                 yield {"problem": problem.id, "status": "ok"} | row
         except Unsupported as error:
-            yield {"problem": problem.id, "status": "unsupported", "message": clean(error)}
+            yield {"problem": problem.id, "status": "unsupported", "message": clean(str(error))}
         except Exception as error:
             yield {"problem": problem.id, "status": "failed", "message": clean(error)}
 
@@ -79,10 +79,11 @@ def measure(adapter, variant, problem, job):
     """Warm up, run once for memory and result, then time; return a row for each operation."""
     prepare = adapter.VARIANTS[variant]
     stamp = {"versions": versions(*adapter.DISTRIBUTIONS)}
-    if not job["cold"]:
+    once = job["cold"] or job["repeats"] == 0
+    if not once:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warmup = problem.head(job["warmup_rows"]) if job["warmup_rows"] else problem
+            warmup = problem.small(job["warmup_groups"]) if job["warmup_groups"] else problem
             for operation in _named(prepare(warmup)).values():
                 operation()
     operations = _named(prepare(problem))
@@ -93,7 +94,8 @@ def measure(adapter, variant, problem, job):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             first, result = _time(operation)
-        peak = peak_memory() - resident if resident else None
+        # In a cold process the peak would be that of the imports.
+        peak = peak_memory() - resident if resident and not job["cold"] else None
         records[label] = {
             "operation": label,
             "seconds": [first],
@@ -104,9 +106,9 @@ def measure(adapter, variant, problem, job):
         }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not job["cold"] and sum(r["seconds"][0] for r in records.values()) < job["budget"]:
+        if not once and sum(r["seconds"][0] for r in records.values()) < job["budget"]:
             for label, operation in operations.items():
-                slow = records[label]["seconds"][0] > SAMPLE_SECONDS
+                slow = records[label]["seconds"][0] > 20 * SAMPLE_SECONDS
                 calls[label] = 1 if slow else _calls(operation)
             for label, seconds in _samples(operations, calls, job).items():
                 records[label]["seconds"] = seconds
@@ -178,6 +180,8 @@ def _described(adapter, result):
         return {}
     described = {"objective": result} if isinstance(result, float) else adapter.describe(result)
     described["objective"] = float(described["objective"])
+    if not isfinite(described["objective"]):
+        raise ValueError(f"the objective is {described['objective']}")
     if "beta" in described:
         described["beta"] = [float(b) for b in described["beta"]]
     if "converged" in described:

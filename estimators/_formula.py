@@ -2,12 +2,11 @@
 
 import warnings
 
-import narwhals as nw
 import numpy as np
 
 from lmmfit.estimators._mixed import LinearMixedModel
-from lmmfit.mixed.columns import FrameColumns
-from lmmfit.mixed.design import evaluate_expression
+from lmmfit.mixed.columns import as_columns
+from lmmfit.mixed.design import evaluate_expression, require_column
 from lmmfit.mixed.formula import needed_columns
 from lmmfit.mixed.terms import split_formula
 
@@ -58,51 +57,41 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
     Days           10.467     1.5458
     """
     response, fixed, random = split_formula(formula)
-    frame = nw.from_native(data, eager_only=True)
+    columns = as_columns(data)
+    if columns is None:
+        raise TypeError(
+            "data must be a data frame (pandas, polars, pyarrow, ...) with columns named by "
+            f"strings, got {type(data).__name__}."
+        )
     if isinstance(sample_weight, str):
-        _require(sample_weight, frame, "sample_weight")
-        sample_weight = frame.get_column(sample_weight).to_numpy()
+        require_column(sample_weight, columns, "sample_weight names")
+        sample_weight = columns.numeric(sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if weight is not None and weight.shape != (len(frame),):
+    if weight is not None and weight.shape != (len(columns),):
         raise ValueError(
-            f"sample_weight must have one value for each of the {len(frame)} rows of data, got "
+            f"sample_weight must have one value for each of the {len(columns)} rows of data, got "
             f"shape {weight.shape}."
         )
-    needed = needed_columns(formula, frame.columns)
-    frame, weight = _drop_missing(frame.select(needed), weight)
-    columns = FrameColumns(frame)
+    columns = columns.select(needed_columns(formula, columns.names))
+    columns, weight = _drop_missing(columns, weight)
     y = evaluate_expression(response, columns, "the response")
     model = LinearMixedModel(random, fixed=fixed, method=method, **parameters)
-    model.fit(frame.to_native(), y, sample_weight=weight)
+    model.fit(columns.native(), y, sample_weight=weight)
     model.formula_ = formula
     return model
 
 
-def _drop_missing(frame, weight):
+def _drop_missing(columns, weight):
     """Drop rows in which a needed value is missing, and say how many."""
-    missing = np.zeros(len(frame), dtype=bool)
-    culprits = []
-    for name in frame.columns:
-        series = frame.get_column(name)
-        own = series.is_null()
-        if series.dtype.is_float():
-            own = own | series.is_nan()
-        if own.any():
-            culprits.append(name)
-            missing |= own.to_numpy()
+    flags = {name: columns.missing(name) for name in columns.names}
     if weight is not None and np.isnan(weight).any():
-        culprits.append("sample_weight")
-        missing |= np.isnan(weight)
+        flags["sample_weight"] = np.isnan(weight)
+    culprits = [name for name, missing in flags.items() if missing is not None]
     if not culprits:
-        return frame, weight
+        return columns, weight
+    keep = ~np.logical_or.reduce([flags[name] for name in culprits])
     warnings.warn(
-        f"{int(missing.sum())} of {len(frame)} rows were dropped: values are missing in "
+        f"{int((~keep).sum())} of {len(columns)} rows were dropped: values are missing in "
         f"{culprits}.", UserWarning, 3,
     )  # fmt: skip
-    keep = ~missing
-    return frame.filter(keep.tolist()), None if weight is None else weight[keep]
-
-
-def _require(name, frame, what):
-    if name not in frame.columns:
-        raise ValueError(f"{what} names the column {name!r}; the columns are {frame.columns}.")
+    return columns.filter(keep), None if weight is None else weight[keep]

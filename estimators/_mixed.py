@@ -9,13 +9,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
-from lmmfit.mixed.columns import ArrayColumns, as_columns, is_frame
+from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
 from lmmfit.mixed.inference import wald_intervals
@@ -316,18 +316,19 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
 
     def _columns(self, X, reset):
         """View X by columns; check names and their number."""
-        if not is_frame(X):
-            X = validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
-            names = getattr(self, "feature_names_in_", None)
-            return ArrayColumns(X, names)
-        if self.fixed is None:
-            validate_data(self, X, skip_check_array=True, reset=reset)
-            return as_columns(X)
         columns = as_columns(X)
-        wanted = mentioned_columns([self.fixed, self.random or ""], columns.names)
-        columns = as_columns(columns.frame.select(wanted).to_native())
+        if columns is None:
+            X = validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
+            return ArrayColumns(X, getattr(self, "feature_names_in_", None))
+        if self.fixed is not None:
+            wanted = mentioned_columns([self.fixed, self.random or ""], columns.names)
+            columns = columns.select(wanted)
+            X = columns.native()
         if reset:
-            validate_data(self, columns.native(), skip_check_array=True, reset=True)
+            self.n_features_in_ = len(columns.names)
+            self.feature_names_in_ = np.array(columns.names, dtype=object)
+        elif self.fixed is None and columns.names != list(getattr(self, "feature_names_in_", ())):
+            validate_data(self, X, skip_check_array=True, reset=False)
         return columns
 
     def _targets(self, y, sample_weight, columns):
@@ -337,16 +338,10 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                 f"requires y to be passed, but the target y is None: {type(self).__name__} is "
                 "a regressor."
             )
-        y = check_array(
-            y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y"
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            warnings.warn(
-                "A column-vector y was passed when a 1d array was expected.", UserWarning, 3
-            )
-            y = y[:, 0]
-        if y.ndim != 1:
-            raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+        values = y.to_numpy() if hasattr(y, "to_numpy") else y
+        plain = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
+        y = values if plain else column_or_1d(y, dtype=np.float64, warn=True)
+        y = np.asarray(y, dtype=np.float64)
         check_consistent_length(y, range(len(columns)))
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64)

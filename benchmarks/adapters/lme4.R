@@ -1,15 +1,15 @@
 # Times lme4 on the problems of a table; called by lme4.py, prints one JSON line each.
-# Arguments: table, variant ("formula" or "evaluation"), repeats, budget (s), warm-up rows.
+# Arguments: table, variant ("formula" or "evaluation"), repeats, budget (s), warm-up groups.
 
 args <- commandArgs(trailingOnly = TRUE)
 variant <- args[2]
 repeats <- as.integer(args[3])
 budget <- as.numeric(args[4])
-warmup_rows <- as.integer(args[5])
+warmup_groups <- as.integer(args[5])
 problems <- read.delim(args[1], colClasses = "character", quote = "", na.strings = NULL)
 
 text <- function(x) {
-  x <- gsub("[[:space:]]+", " ", gsub("(/[[:alnum:]_.+~-]+){2,}", "<path>", x))
+  x <- trimws(gsub("[[:space:]]+", " ", gsub("(/[[:alnum:]_.+~-]+){2,}", "<path>", x)))
   sprintf("\"%s\"", gsub("([\"\\\\])", "\\\\\\1", substr(x, 1, 200)))
 }
 number <- function(x) paste0("[", paste(sprintf("%.17g", x), collapse = ", "), "]")
@@ -59,8 +59,11 @@ evaluation_of <- function(problem, data) {
 measure <- function(problem) {
   data <- read.csv(problem$csv)
   operation_of <- if (variant == "evaluation") evaluation_of else fit_of
-  rows <- if (warmup_rows > 0) min(warmup_rows, nrow(data)) else nrow(data)
-  suppressWarnings(suppressMessages(operation_of(problem, data[seq_len(rows), ])()))
+  key <- data[[problem$group]]
+  first <- if (warmup_groups > 0) head(unique(key), warmup_groups) else key
+  if (repeats > 0) {
+    suppressWarnings(suppressMessages(operation_of(problem, data[key %in% first, ])()))
+  }
   operation <- operation_of(problem, data)
   notes <- character()
   note <- function(w) notes <<- c(notes, conditionMessage(w))
@@ -72,7 +75,7 @@ measure <- function(problem) {
     message = function(m) { note(m); invokeRestart("muffleMessage") })
   seconds <- now() - start
   peak <- status("VmHWM") - resident
-  if (seconds < budget) {
+  if (repeats > 0 && seconds < budget) {
     times <- c()
     begin <- now()
     for (i in seq_len(repeats)) {

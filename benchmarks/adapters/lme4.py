@@ -19,7 +19,7 @@ def measure(problems, variant, job):
     table = folder / f"lme4-{variant}.tsv"
     with table.open("w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["id", "csv", "formula", "reml", "weights", "offset", "theta"])
+        writer.writerow(["id", "csv", "formula", "reml", "weights", "offset", "theta", "group"])
         for problem in problems:
             theta = problem.arrays["theta"] if variant == "evaluation" else []
             writer.writerow(
@@ -31,9 +31,10 @@ def measure(problems, variant, job):
                     problem.weights or "",
                     problem.offset or "",
                     ";".join(",".join(map(repr, map(float, point))) for point in theta),
+                    problem.group,
                 ]
             )
-    settings = [job["repeats"], job["budget"], job["warmup_rows"] or 0]
+    settings = [job["repeats"], job["budget"], job["warmup_groups"] or 0]
     command = ["Rscript", "--vanilla", str(SCRIPT), str(table), variant, *map(str, settings)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:

@@ -1,5 +1,6 @@
 """lmmfit itself."""
 
+from functools import cache
 from itertools import cycle
 
 import numpy as np
@@ -44,21 +45,12 @@ def arrays(problem):
 
 def evaluation(problem):
     """Evaluate the criterion alone, beside passes that only read its statistics."""
-    import numba
-
     from lmmfit.mixed import MixedStatistics, profiled_criterion
-
-    @numba.njit(fastmath=True)
-    def total(values):
-        result = 0.0
-        for value in values:
-            result += value
-        return result
 
     y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
     statistics = MixedStatistics.from_arrays(y, X, Z, groups)
     criterion = profiled_criterion(statistics, method=_method(problem))
-    flat = statistics.products.ravel(order="K")
+    flat, total = statistics.products.ravel(order="K"), _compiled_sum()
     points = cycle(problem.arrays["theta"])
 
     def read(reader):
@@ -93,6 +85,21 @@ def seed(problem):
 def describe(model):
     beta = np.asarray(model.fixed_effects_["estimate"])
     return {"objective": model.deviance_, "beta": beta, "converged": model.converged_}
+
+
+@cache
+def _compiled_sum():
+    """Return a loop that reads an array once; the compiler makes it a vector loop."""
+    import numba
+
+    @numba.njit(fastmath=True)
+    def total(values):
+        result = 0.0
+        for i in range(values.size):
+            result += values[i]
+        return result
+
+    return total
 
 
 def _method(problem):

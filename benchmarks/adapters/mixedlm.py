@@ -24,8 +24,8 @@ def evaluation(problem):
 
 
 def describe(fit):
-    objective = fit.REMLcrit() if fit.isREML() else fit.deviance()
-    return {"objective": objective, "beta": fit.beta, "converged": fit.converged}
+    # Minus twice the log-likelihood, or the REML criterion.
+    return {"objective": fit.deviance, "beta": fit.beta, "converged": fit.converged}
 
 
 VARIANTS = {"formula": formula, "evaluation": evaluation}

@@ -28,7 +28,8 @@ _ONE = 0x3FF0000000000000
 
 def work_size(q, c):
     """Length of the work array that the kernels need for q effects and c columns [X y]."""
-    return _work_rows(q, c) * BLOCK
+    count = q * (q + 1) // 2
+    return (3 * count + q + q * q + max(q * c, count)) * BLOCK
 
 
 @njit

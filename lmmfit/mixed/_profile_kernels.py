@@ -3,6 +3,7 @@
 import numpy as np
 
 from lmmfit._jit import njit
+from lmmfit.mixed._kernels import gradient_sums, hessian_sums, value_sums, work_size
 
 
 @njit
@@ -46,19 +47,18 @@ def profile(total, logdet, nu, reml, chol, beta, covariance, omega):
         beta[j] = s / chol[j, j]
         if reml:
             value += 2.0 * np.log(chol[j, j])
-    inverse = np.zeros((p, p))
-    for j in range(p):
-        inverse[j, j] = 1.0 / chol[j, j]
+    for j in range(p):  # the inverse of the factor, column by column, above its diagonal
+        chol[j, j] = 1.0 / chol[j, j]
         for i in range(j + 1, p):
             s = 0.0
             for k in range(j, i):
-                s -= chol[i, k] * inverse[k, j]
-            inverse[i, j] = s / chol[i, i]
+                s -= chol[i, k] * (chol[j, j] if k == j else chol[j, k])
+            chol[j, i] = s / chol[i, i]
     for i in range(p):
         for j in range(p):
             s = 0.0
             for k in range(max(i, j), p):
-                s += inverse[k, i] * inverse[k, j]
+                s += chol[i, k] * chol[j, k]
             covariance[i, j] = s
             omega[i, j] = nu / rss * beta[i] * beta[j] + (s if reml else 0.0)
         omega[i, p] = omega[p, i] = -nu / rss * beta[i]
@@ -67,9 +67,18 @@ def profile(total, logdet, nu, reml, chol, beta, covariance, omega):
 
 
 @njit
-def derivative(sum_t, sum_ee, omega, q, out):
-    """D = sum T - sum E omega E', the derivative of the criterion with respect to P."""
-    c = omega.shape[0]
+def directions(left_map, lambda_, rows, columns, left, right):
+    """Each theta moves P along ``left right' + right left'``: fill left and right."""
+    for t in range(rows.size):
+        for a in range(lambda_.shape[0]):
+            left[t, a] = left_map[a, rows[t]]
+            right[t, a] = lambda_[a, columns[t]]
+
+
+@njit
+def gradient(sum_t, sum_ee, omega, left, right, derivative, out):
+    """D = sum T - sum E omega E', the derivative with respect to P, and that for theta."""
+    q, c = derivative.shape[0], omega.shape[0]
     for a in range(q):
         for b in range(a, q):
             s = sum_t[_packed(a, b, q)]
@@ -77,7 +86,13 @@ def derivative(sum_t, sum_ee, omega, q, out):
                 for j in range(c):
                     row, column = a * c + i, b * c + j
                     s -= omega[i, j] * sum_ee[max(row, column), min(row, column)]
-            out[a, b] = out[b, a] = s
+            derivative[a, b] = derivative[b, a] = s
+    for t in range(out.size):
+        s = 0.0
+        for a in range(q):
+            for b in range(q):
+                s += left[t, a] * derivative[a, b] * right[t, b]
+        out[t] = 2.0 * s
 
 
 @njit
@@ -101,8 +116,8 @@ def hessian(
 ):
     """Second derivatives of the criterion with respect to theta.
 
-    Parameter j moves P along ``left[j] right[j]' + right[j] left[j]'``; ``column[j]`` is its
-    column of Lambda, on which the curvature of P itself depends.
+    ``left`` and ``right`` come from :func:`directions`; ``column[j]`` is the column of Lambda
+    in which theta_j stands, on which the curvature of P itself depends.
     """
     n_theta, q = left.shape
     p = beta.size
@@ -153,3 +168,61 @@ def hessian(
                     if reml:
                         s -= spread[t, i, j] * spread[u, j, i]
             out[t, u] = out[u, t] = s
+
+
+def workspace_size(q, c, n_theta):
+    """Length of the workspace of :func:`evaluate`."""
+    count = q * (q + 1) // 2
+    sums = 3 * c * c + count + (q * c) ** 2 + 2 * count * count + 2 * n_theta * q
+    return sums + work_size(q, c)
+
+
+@njit
+def evaluate(
+    order, rows, g_row, c_row, multiplicity, fixed_total, nu, reml, lower, lambda_, left_map,
+    theta_rows, theta_columns, workspace, beta, covariance, slope, gradient_out, hessian_out,
+):  # fmt: skip
+    """The criterion at one factor; by order its gradient and Hessian for theta.
+
+    ``lower`` is a lower-triangular root of P, ``lambda_ = left_map @ Lambda(theta)`` any root;
+    ``slope`` receives the derivative with respect to P. Nothing is allocated.
+    """
+    q, c = c_row.shape
+    count, n_theta = q * (q + 1) // 2, theta_rows.size
+    at = 0
+    total = workspace[at : at + c * c].reshape((c, c))
+    at += c * c
+    chol = workspace[at : at + c * c].reshape((c, c))
+    at += c * c
+    omega = workspace[at : at + c * c].reshape((c, c))
+    at += c * c
+    sum_t = workspace[at : at + count]
+    at += count
+    sum_ee = workspace[at : at + (q * c) ** 2].reshape((q * c, q * c))
+    at += (q * c) ** 2
+    sum_tt = workspace[at : at + count * count].reshape((count, count))
+    at += count * count
+    sum_tq = workspace[at : at + count * count].reshape((count, count))
+    at += count * count
+    left = workspace[at : at + n_theta * q].reshape((n_theta, q))
+    at += n_theta * q
+    right = workspace[at : at + n_theta * q].reshape((n_theta, q))
+    work = workspace[at + n_theta * q :]
+    total[:] = fixed_total
+    groups = rows, g_row, c_row, multiplicity
+    if order == 0 or q == 0:
+        logdet = value_sums(*groups, lower, work, total)
+        return profile(total, logdet, nu, reml, chol, beta, covariance, omega)
+    sum_t[:], sum_ee[:] = 0.0, 0.0
+    logdet = gradient_sums(*groups, lower, work, total, sum_t, sum_ee)
+    value, rss = profile(total, logdet, nu, reml, chol, beta, covariance, omega)
+    directions(left_map, lambda_, theta_rows, theta_columns, left, right)
+    gradient(sum_t, sum_ee, omega, left, right, slope, gradient_out)
+    if order == 2:
+        sum_tt[:], sum_tq[:] = 0.0, 0.0
+        hessian_sums(*groups, lower, omega, work, sum_tt, sum_tq)
+        hessian(
+            sum_ee, sum_tt, sum_tq, slope, beta, covariance, rss, nu, reml,
+            left, right, theta_columns, hessian_out,
+        )  # fmt: skip
+    return value, rss

@@ -6,46 +6,92 @@ from lmmfit._jit import njit
 
 
 @njit(fastmath=True)
-def accumulate(block, shift, transform, diagonal, codes, weights, n_random, products, tail):
+def accumulate(block, weighted, shift, transform, diagonal, codes, weights, n_random, products, tail):
     """Add the cross-products of a block of rows.
 
-    ``block`` (rows x c, C order) holds the raw columns, the response last; it is overwritten
-    by ``(block - shift) @ transform`` with ``transform`` upper triangular, ``diagonal`` but
-    for its last column if so flagged. Row ``g`` of ``products`` receives the products of
-    the first ``n_random`` columns with themselves and all that follow them, packed by rows
-    of the upper triangle; ``tail`` (c x c) those of the other columns with each other.
+    ``block`` (c x n, C order) holds the raw columns, the response last; it is overwritten by
+    ``(rows - shift) @ transform`` with ``transform`` upper triangular, ``diagonal`` but for
+    its last column if so flagged. Row ``g`` of ``products`` receives the products of the first
+    ``n_random`` columns with themselves and all that follow them, packed by rows of the upper
+    triangle; ``tail`` (c x c) those of the other columns with each other. ``weighted`` is room
+    for the weighted columns (the block itself where ``weights`` is empty).
     """
-    c = block.shape[1]
-    for row in range(block.shape[0]):
-        v = block[row]
+    c, n = block.shape
+    _change_basis(block, shift, transform, diagonal)
+    if weights.size:
         for j in range(c):
-            v[j] -= shift[j]
-        response = 0.0
-        for j in range(c):
-            response += transform[j, c - 1] * v[j]
-        v[c - 1] = response
-        if diagonal:
-            for j in range(c - 1):
-                v[j] *= transform[j, j]
-        else:
-            for j in range(c - 2, -1, -1):
-                s = 0.0
-                for i in range(j + 1):
-                    s += transform[i, j] * v[i]
-                v[j] = s
-        weight = weights[row] if weights.size else 1.0
-        k = 0
-        if n_random:
-            own = products[codes[row]]
-            for a in range(n_random):
-                z = weight * v[a]
-                for b in range(a, c):
-                    own[k] += z * v[b]
-                    k += 1
-        for a in range(n_random, c):
-            x = weight * v[a]
+            for i in range(n):
+                weighted[j, i] = weights[i] * block[j, i]
+    first = 0
+    while n_random and first < n:  # a run of rows of one group
+        group, last = codes[first], first + 1
+        while last < n and codes[last] == group:
+            last += 1
+        own, k = products[group], 0
+        for a in range(n_random):
             for b in range(a, c):
-                tail[a, b] += x * v[b]
+                s = 0.0
+                for i in range(first, last):
+                    s += weighted[a, i] * block[b, i]
+                own[k] += s
+                k += 1
+        first = last
+    for a in range(n_random, c):
+        for b in range(a, c):
+            s = 0.0
+            for i in range(n):
+                s += weighted[a, i] * block[b, i]
+            tail[a, b] += s
+
+
+@njit(fastmath=True)
+def _change_basis(block, shift, transform, diagonal):
+    """Replace the columns by those of the basis, the last first."""
+    c, n = block.shape
+    for j in range(c):
+        if shift[j] != 0.0:
+            for i in range(n):
+                block[j, i] -= shift[j]
+    for j in range(c - 1, -1, -1):
+        scale = transform[j, j]
+        for i in range(n):
+            block[j, i] *= scale
+        if j == c - 1 or not diagonal:
+            for k in range(j):
+                weight = transform[k, j]
+                if weight != 0.0:
+                    for i in range(n):
+                        block[j, i] += weight * block[k, i]
+
+
+@njit
+def standardise(sample, may_shift, shift, scale):
+    """Fill the means (where a shift is allowed) and root mean squares of the columns.
+
+    Returns the cross-products of the shifted and scaled columns.
+    """
+    n, c = sample.shape
+    for j in range(c):
+        if may_shift[j]:
+            for row in range(n):
+                shift[j] += sample[row, j]
+            shift[j] /= n
+        square = 0.0
+        for row in range(n):
+            square += (sample[row, j] - shift[j]) ** 2
+        scale[j] = np.sqrt(square / n)
+        if not scale[j] > 0.0:
+            scale[j] = 1.0
+    gram = np.zeros((c, c))
+    for row in range(n):
+        for i in range(c):
+            left = (sample[row, i] - shift[i]) / scale[i]
+            for j in range(i + 1):
+                gram[i, j] += left * (sample[row, j] - shift[j]) / scale[j]
+    for i in range(c):
+        for j in range(i):
+            gram[j, i] = gram[i, j]
+    return gram
 
 
 @njit

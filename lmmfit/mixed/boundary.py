@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmfit.linalg import lower_factor, semidefinite_root, symmetric_eigen
+
 __all__ = ["NullDirection", "escape", "null_directions", "project"]
 
 _NULL_SD = 1e-4  # relative standard deviation below which a direction is examined
@@ -52,13 +54,15 @@ def project(lambda_, blocks):
     n_null : int
         Number of directions of zero variance.
     """
-    projected, n_null = np.zeros_like(lambda_), 0
+    projected, n_null = lambda_.copy(), 0
     for start, stop in blocks:
         own = lambda_[start:stop, start:stop]
-        axes, lengths, _ = np.linalg.svd(own)
-        null = lengths <= _NULL_SD * max(1.0, lengths[0]) if len(lengths) else lengths > 0
-        n_null += int(null.sum())
-        projected[start:stop, start:stop] = axes * np.where(null, 0.0, lengths)
+        variances, axes = symmetric_eigen(own @ own.T)
+        null = variances <= _NULL_SD**2 * max(1.0, variances[-1])
+        if null.any():
+            n_null += int(null.sum())
+            root = axes * np.sqrt(np.where(null, 0.0, variances))
+            projected[start:stop, start:stop] = lower_factor(root)
     return projected, n_null
 
 
@@ -80,11 +84,11 @@ def null_directions(projected, derivative, blocks):
     directions = []
     for block, (start, stop) in enumerate(blocks):
         own = projected[start:stop, start:stop]
-        null = np.flatnonzero(~own.any(axis=0))
-        if not null.size:
+        variances, axes = symmetric_eigen(own @ own.T)
+        axes = axes[:, variances <= 0.5 * _NULL_SD**2 * max(1.0, variances[-1])]
+        if not axes.size:
             continue
-        axes = np.linalg.svd(own)[0][:, len(own) - null.size :]
-        slopes, rotation = np.linalg.eigh(axes.T @ derivative[start:stop, start:stop] @ axes)
+        slopes, rotation = symmetric_eigen(axes.T @ derivative[start:stop, start:stop] @ axes)
         directions += [
             NullDirection(block, axes @ rotation[:, k], float(slopes[k]))
             for k in range(len(slopes))
@@ -115,9 +119,3 @@ def escape(projected, directions, blocks, size):
             added = size**2 * np.outer(direction.weights, direction.weights)
             covariance[start:stop, start:stop] += added
     return semidefinite_root(covariance)
-
-
-def semidefinite_root(covariance):
-    """Lower-triangular square root of a positive semidefinite matrix."""
-    values, axes = np.linalg.eigh(covariance)
-    return np.linalg.qr((axes * np.sqrt(np.maximum(values, 0.0))).T, mode="r").T

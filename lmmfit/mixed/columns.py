@@ -1,8 +1,10 @@
 """One read-only view of tabular input: data frames of any library, and arrays."""
 
+from functools import cached_property
+
 import numpy as np
 
-__all__ = ["ArrayColumns", "FrameColumns", "as_columns"]
+__all__ = ["ArrayColumns", "FrameColumns", "PandasColumns", "as_columns"]
 
 
 class ArrayColumns:
@@ -43,15 +45,76 @@ class ArrayColumns:
         try:
             return column.astype(np.float64)
         except ValueError as error:
-            raise ValueError(_not_numeric(name, column[0])) from error
+            raise ValueError(_not_numeric(name, column)) from error
 
     def native(self):
         """The columns as a mapping, for formula engines."""
         return {name: self.raw(name) for name in self.names}
 
 
+class PandasColumns:
+    """A pandas DataFrame, read directly: on small data the detour costs more than the fit.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    """
+
+    def __init__(self, frame):
+        self.frame = frame
+        self.names = list(frame.columns)
+
+    def __len__(self):
+        return len(self.frame)
+
+    def raw(self, name):
+        """The column as a pandas Series."""
+        return self.frame[name]
+
+    def is_numeric(self, name):
+        """Whether the column holds numbers or booleans."""
+        return _kind(self.frame[name].dtype) in "biuf"
+
+    def numeric(self, name):
+        """The column as an array of numbers, without a copy where the frame allows it.
+
+        Raises
+        ------
+        ValueError
+            If the column does not hold numbers.
+        """
+        series = self.frame[name]
+        if _kind(series.dtype) not in "biuf":
+            raise ValueError(_not_numeric(name, series.to_numpy()))
+        column = series.to_numpy()
+        if column.dtype.kind not in "biuf":  # nullable numbers
+            column = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return column
+
+    def missing(self, name):
+        """Flags of missing values, or None where there are none."""
+        series = self.frame[name]
+        kind = getattr(series.dtype, "kind", "O") if isinstance(series.dtype, np.dtype) else "O"
+        if kind in "biu" or (kind == "f" and not np.isnan(series.to_numpy().sum())):
+            return None
+        flags = series.isna().to_numpy()
+        return flags if flags.any() else None
+
+    def select(self, names):
+        """The view of some columns."""
+        return self if names == self.names else PandasColumns(self.frame[names])
+
+    def filter(self, keep):
+        """The view of the rows that are flagged."""
+        return PandasColumns(self.frame[keep])
+
+    def native(self):
+        """The frame as the user gave it."""
+        return self.frame
+
+
 class FrameColumns:
-    """A data frame: pandas, polars, pyarrow, or any other that narwhals reads.
+    """A data frame of another library: polars, pyarrow, or any that narwhals reads.
 
     Parameters
     ----------
@@ -65,13 +128,20 @@ class FrameColumns:
     def __len__(self):
         return len(self.frame)
 
+    @cached_property
+    def schema(self):
+        """Types of the columns."""
+        return self.frame.schema
+
     def raw(self, name):
         """The column as a narwhals series."""
         return self.frame.get_column(name)
 
     def is_numeric(self, name):
         """Whether the column holds numbers or booleans."""
-        return _is_number(self.frame.schema[name])
+        import narwhals as nw
+
+        return self.schema[name].is_numeric() or self.schema[name] == nw.Boolean
 
     def numeric(self, name):
         """The column as an array of numbers, without a copy where the frame allows it.
@@ -81,12 +151,29 @@ class FrameColumns:
         ValueError
             If the column does not hold numbers.
         """
+        import narwhals as nw
+
         series = self.raw(name)
-        if not _is_number(series.dtype):
-            example = series[0] if len(series) else None
-            raise ValueError(_not_numeric(name, example))
+        if not self.is_numeric(name):
+            raise ValueError(_not_numeric(name, series.to_list()))
         column = series.to_numpy()
-        return column if column.dtype.kind in "biuf" else series.cast(_float64()).to_numpy()
+        return column if column.dtype.kind in "biuf" else series.cast(nw.Float64).to_numpy()
+
+    def missing(self, name):
+        """Flags of missing values, or None where there are none."""
+        series = self.raw(name)
+        flags = series.is_null()
+        if series.dtype.is_float():
+            flags = flags | series.is_nan()
+        return flags.to_numpy() if flags.any() else None
+
+    def select(self, names):
+        """The view of some columns."""
+        return FrameColumns(self.frame.select(names))
+
+    def filter(self, keep):
+        """The view of the rows that are flagged."""
+        return FrameColumns(self.frame.filter(keep.tolist()))
 
     def native(self):
         """The frame as the user gave it."""
@@ -94,55 +181,57 @@ class FrameColumns:
 
 
 def as_columns(X):
-    """View tabular input by columns.
+    """View a data frame by columns.
 
     Parameters
     ----------
-    X : data frame or ndarray of shape (n_rows, n_columns)
+    X : object
 
     Returns
     -------
-    FrameColumns or ArrayColumns
+    PandasColumns, FrameColumns or None
+        None unless X is a data frame with columns named by strings: a frame with other names
+        is an array with labels that no formula can mention.
 
     Raises
     ------
     ValueError
-        If two columns of a frame have the same name.
+        If two columns have the same name.
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import pandas
     >>> from lmmfit.mixed.columns import as_columns
-    >>> as_columns(np.eye(3)).names
-    ['x0', 'x1', 'x2']
+    >>> as_columns(pandas.DataFrame({"x": [1.0], "g": ["a"]})).names
+    ['x', 'g']
     """
     if isinstance(X, np.ndarray):
-        return ArrayColumns(X)
+        return None
     import narwhals as nw
 
-    return FrameColumns(nw.from_native(X, eager_only=True))
+    if nw.dependencies.is_pandas_dataframe(X):
+        columns = PandasColumns(X)
+    else:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if not isinstance(frame, nw.DataFrame):
+            return None
+        columns = FrameColumns(frame)
+    if not all(isinstance(name, str) for name in columns.names):
+        return None
+    if len(set(columns.names)) < len(columns.names):
+        twice = sorted({name for name in columns.names if columns.names.count(name) > 1})
+        raise ValueError(f"columns {twice} occur more than once; rename or drop the copies.")
+    return columns
 
 
-def is_frame(X):
-    """Whether X is a data frame that narwhals reads eagerly."""
-    import narwhals as nw
-
-    return isinstance(nw.from_native(X, eager_only=True, pass_through=True), nw.DataFrame)
-
-
-def _is_number(dtype):
-    import narwhals as nw
-
-    return dtype.is_numeric() or dtype == nw.Boolean
+def _kind(dtype):
+    """Kind of a pandas type: that of its numbers, "O" for anything else."""
+    kind = getattr(dtype, "kind", "O")
+    return kind if getattr(dtype, "_is_numeric", True) or kind == "b" else "O"
 
 
-def _float64():
-    import narwhals as nw
-
-    return nw.Float64
-
-
-def _not_numeric(name, example):
+def _not_numeric(name, values):
+    example = next((v for v in values if not isinstance(v, int | float)), values[0])
     return (
         f"column {name!r} holds {example!r}, which is no number: encode it (OneHotEncoder in a "
         "pipeline), name it as a grouping column in random, or give a formula to lmm() or "

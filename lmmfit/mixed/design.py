@@ -9,7 +9,7 @@ from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
 from lmmfit.mixed.layout import INTERCEPT, Layout
 from lmmfit.mixed.terms import RandomTerm
 
-__all__ = ["Design", "bind_design", "evaluate_expression"]
+__all__ = ["Design", "bind_design", "evaluate_expression", "require_column"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def bind_design(columns, terms, fixed=None, fit_intercept=True):
     """
     factors = list(dict.fromkeys(term.factors for term in terms))
     for name in (name for factor in factors for name in factor):
-        _require(name, columns, "random groups by")
+        require_column(name, columns, "random groups by")
     if len(factors) > 1:
         raise NotImplementedError(
             "several grouping factors are not available yet; this model has "
@@ -168,7 +168,7 @@ def _bind_sum(text, columns, sources, fit_intercept, whose):
     """Add the source of a sum of terms; return the names of its columns."""
     intercept, names = parse_plain(text)
     for name in names or ():
-        _require(name, columns, whose)
+        require_column(name, columns, whose)
     if names is not None and all(columns.is_numeric(name) for name in names):
         sources.append(ColumnSource(tuple(names)))
         found = [INTERCEPT] * intercept + names
@@ -200,7 +200,7 @@ def evaluate_expression(text, columns, whose):
     """
     _, names = parse_plain(text)
     if names and len(names) == 1:
-        _require(names[0], columns, f"{whose} uses")
+        require_column(names[0], columns, f"{whose} uses")
         return np.asarray(columns.numeric(names[0]), dtype=np.float64)
     values = list(FormulaSource.bind(f"0 + I({text})", columns).arrays(columns).values())
     if len(values) != 1:
@@ -208,7 +208,8 @@ def evaluate_expression(text, columns, whose):
     return values[0]
 
 
-def _require(name, columns, whose):
+def require_column(name, columns, whose):
+    """Raise a ValueError that lists the columns unless ``name`` is one of them."""
     if name not in columns.names:
         raise ValueError(
             f"{whose} the column {name!r}, which the data do not have; the columns are "

@@ -167,8 +167,12 @@ def factorize(column, name):
     >>> codes, labels
     (array([1, 0, 1]), array(['a', 'b'], dtype=object))
     """
+    import narwhals as nw
+
     if isinstance(column, np.ndarray):
         codes, labels = _factorize_array(column)
+    elif nw.dependencies.is_pandas_series(column):
+        codes, labels = _factorize_pandas(column)
     else:
         codes, labels = _factorize_series(column)
     if codes.size and codes.min() < 0:
@@ -225,7 +229,14 @@ def _factorize_integers(values):
 def _factorize_objects(values):
     """Any hashable labels, by dictionary; sorted where they can be compared."""
     positions = {}
-    codes = np.array([positions.setdefault(value, len(positions)) for value in values], np.int64)
+    try:
+        codes = [positions.setdefault(value, len(positions)) for value in values]
+    except TypeError as error:
+        raise TypeError(
+            f"a grouping column holds labels that cannot be compared ({error}): each argument "
+            "must be a string or a number."
+        ) from error
+    codes = np.array(codes, dtype=np.int64)
     labels = list(positions)
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
     try:
@@ -241,8 +252,19 @@ def _factorize_objects(values):
     return rank[codes] if codes.size else codes, sorted_labels
 
 
+def _factorize_pandas(series):
+    """A pandas Series, with pandas' hashing for anything but whole numbers."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return _factorize_array(series.to_numpy())
+    if hasattr(dtype, "categories"):
+        return _used_categories(series.array.codes.astype(np.int64), dtype.categories.to_numpy())
+    codes, labels = series.factorize(sort=False)
+    return _sorted_codes(np.asarray(codes, np.int64), np.asarray(labels, dtype=object))
+
+
 def _factorize_series(series):
-    """A column of a data frame, with the frame's own hashing where it has one."""
+    """A narwhals series of another library, with that library's hashing where it has one."""
     import narwhals as nw
 
     dtype = series.dtype
@@ -250,34 +272,25 @@ def _factorize_series(series):
         return _factorize_integers(series.to_numpy())
     if dtype.is_float():
         return _factorize_floats(np.asarray(series.to_numpy(), dtype=np.float64))
-    native = series.to_native()
     if dtype in (nw.Categorical, nw.Enum):
-        return _factorize_categories(series)
-    if series.implementation.is_pandas_like():
-        codes, labels = native.factorize(sort=False)
-        return _sorted_codes(np.asarray(codes, np.int64), np.asarray(labels, dtype=object))
-    if series.implementation.is_polars():
+        categories = _objects(series.cat.get_categories())
+        position = {category: i for i, category in enumerate(categories.tolist())}
+        codes = np.array([position.get(value, -1) for value in series.to_list()], dtype=np.int64)
+        return _used_categories(codes, categories)
+    if series.implementation.is_polars() and dtype == nw.String:
         labels = series.unique().drop_nulls().sort()
         codes = nw.to_native(series.cast(nw.Enum(labels.to_list()))).to_physical()
         return codes.cast(int).fill_null(-1).to_numpy().astype(np.int64), _objects(labels)
     return _factorize_objects(series.to_list())
 
 
-def _factorize_categories(series):
+def _used_categories(codes, categories):
     """Categories in their order; those that do not occur are left out."""
-    categories = series.cat.get_categories().to_list()
-    native = series.to_native()
-    if series.implementation.is_pandas_like():
-        codes = np.asarray(native.cat.codes, dtype=np.int64)
-    else:
-        position = {category: i for i, category in enumerate(categories)}
-        codes = np.array([position.get(value, -1) for value in series.to_list()], dtype=np.int64)
-    used = np.zeros(len(categories) + 1, dtype=bool)
-    used[codes] = True
-    rank = np.cumsum(used[:-1]) - 1
-    labels = np.empty(len(categories), dtype=object)
-    labels[:] = categories
-    return np.where(codes >= 0, np.append(rank, -1)[codes], -1), labels[used[:-1]]
+    present = np.bincount(codes + 1, minlength=len(categories) + 1)[1:] > 0
+    if present.all():
+        return codes, categories
+    rank = np.append(np.where(present, np.cumsum(present) - 1, -1), -1)
+    return rank[codes], categories[present]
 
 
 def _sorted_codes(codes, labels):

@@ -7,12 +7,18 @@ or nearly collinear lose no digits; results are mapped back exactly.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg.lapack import dposv, dpotrf
+
+from lmmfit.mixed._row_kernels import standardise
 
 __all__ = ["INTERCEPT", "Basis", "Layout"]
 
 INTERCEPT = "(Intercept)"
+
+_COLLINEAR = 1e-3  # share of a column's square, beyond the columns before it, that calls for care
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,12 @@ class Layout:
             tuple(zip(stops[:-1], stops[1:], strict=True)),
         )
 
-    @property
+    @cached_property
     def n_random_columns(self):
         """Number of distinct columns of Z."""
         return len(set(self.random))
 
-    @property
+    @cached_property
     def intercept(self):
         """Column of V that holds the intercept, or None."""
         return self.columns.index(INTERCEPT) if INTERCEPT in self.columns else None
@@ -71,6 +77,17 @@ class Layout:
         """Names of the random effects."""
         return [self.columns[j] for j in self.random]
 
+    @cached_property
+    def theta_positions(self):
+        """Rows and columns of theta in Lambda: each block's lower triangle by columns."""
+        pairs = [
+            (start + row, start + column)
+            for start, stop in self.blocks
+            for column in range(stop - start)
+            for row in range(column, stop - start)
+        ]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2).T.copy()
+
     def product_row(self, a, b):
         """Row of the product of columns a and b of V among those kept by group."""
         a, b = min(a, b), max(a, b)
@@ -78,17 +95,20 @@ class Layout:
 
     def rows_of(self, left, right):
         """Rows of the products of several columns of V, as an array of indices."""
-        return np.array([[self.product_row(a, b) for b in right] for a in left], dtype=np.int64)
+        rows = [self.product_row(a, b) for a in left for b in right]
+        return np.array(rows, dtype=np.int64).reshape(len(left), len(right))
 
+    @cached_property
     def may_shift(self):
-        """Flag the columns that can be shifted without changing the model.
+        """Flag the columns (response last) that a shift leaves the model as it is.
 
-        A column of X when X has an intercept, a random slope when each of its blocks has one.
+        With an intercept in X, the response and the columns of X; a random slope also needs
+        an intercept in each of its blocks.
         """
-        free = np.zeros(len(self.columns), dtype=bool)
-        at = self.intercept
+        at, free = self.intercept, np.zeros(len(self.columns) + 1, dtype=bool)
         if at is None:
             return free
+        free[-1] = at in self.fixed
         for j in range(len(self.columns)):
             blocks = [self.random[start:stop] for start, stop in self.blocks]
             in_random = all(at in block for block in blocks if j in block)
@@ -106,36 +126,38 @@ class Basis:
         Zero where a shift would change the model.
     transform : ndarray of shape (c, c)
         Upper triangular; its last column takes a pilot fit off the response.
+    pilot_fit : ndarray of shape (p,)
+        That fit: coefficients of the columns of X in the basis.
     """
 
     shift: np.ndarray
     transform: np.ndarray
+    pilot_fit: np.ndarray
 
     @classmethod
     def pilot(cls, layout, sample):
         """Choose a basis from a sample of rows of V (response last)."""
-        c = sample.shape[1]
-        free = np.append(layout.may_shift(), layout.intercept in layout.fixed)
-        shift = np.where(free, sample.mean(axis=0), 0.0)
-        centred = sample - shift
-        scale = np.sqrt(np.mean(centred**2, axis=0))
-        scale[~(scale > 0.0)] = 1.0
-        transform = np.diag(1.0 / scale)
-        if layout.intercept is not None:
-            transform[layout.intercept, layout.intercept] = 1.0
-        _orthogonalise(layout, centred, transform)
-        fixed = list(layout.fixed)
-        design, response = (centred @ transform)[:, fixed], centred[:, -1]
-        gram = design.T @ design
-        ridge = 1e-10 * max(np.trace(gram), 1.0)
-        beta = np.linalg.solve(gram + ridge * np.eye(len(fixed)), design.T @ response)
-        residual = response - design @ beta
-        spread = np.sqrt(np.mean(residual**2))
-        if not spread > 1e-12 * scale[-1]:
-            spread = scale[-1]
-        transform[:, -1] = -transform[:, fixed] @ beta / spread
-        transform[c - 1, c - 1] = 1.0 / spread
-        return cls(shift, transform)
+        shift, scale = np.zeros((2, len(layout.columns) + 1))
+        gram = standardise(sample, layout.may_shift, shift, scale)
+        if layout.intercept is not None:  # stays a column of ones
+            gram[layout.intercept] *= scale[layout.intercept]
+            gram[:, layout.intercept] *= scale[layout.intercept]
+            scale[layout.intercept] = 1.0
+        transform, fixed = np.diag(1.0 / scale), list(layout.fixed)
+        own, cross = gram[fixed][:, fixed], gram[fixed, -1]
+        factor, info = dpotrf(own)
+        if info or (factor.diagonal() ** 2 < _COLLINEAR * own.diagonal()).any():
+            _orthogonalise(layout, sample - shift, transform)
+            design = ((sample - shift) @ transform)[:, fixed]
+            own, cross = design.T @ design, design.T @ (sample[:, -1] - shift[-1]) / scale[-1]
+        own.flat[:: len(fixed) + 1] += 1e-10 * len(sample)
+        beta = dposv(own, cross)[1] if fixed else np.empty(0)
+        rest = (gram[-1, -1] - beta @ cross) / len(sample)  # of the response's square
+        spread = np.sqrt(rest) if rest > 1e-12 else 1e-6 if rest > 1e-24 else 1.0
+        beta = beta / spread
+        transform[:, -1] = -transform[:, fixed] @ beta
+        transform[-1, -1] = 1.0 / (scale[-1] * spread)
+        return cls(shift, transform, -beta)
 
     @property
     def diagonal(self):
@@ -169,10 +191,9 @@ class Basis:
         ndarray of shape (k, k)
         """
         columns = list(columns)
-        matrix = self.transform[np.ix_(columns, columns)].copy()
+        matrix = self.transform[columns][:, columns]
         if layout.intercept in columns:
-            at = columns.index(layout.intercept)
-            matrix[at] -= self.shift[columns] @ self.transform[np.ix_(columns, columns)]
+            matrix[columns.index(layout.intercept)] -= self.shift[columns] @ matrix
         return matrix
 
     def random_map(self, layout):
@@ -193,6 +214,6 @@ def _orthogonalise(layout, centred, transform):
             own = centred @ transform[:, j]
             coefficients = np.linalg.lstsq(basis, own, rcond=1e-13)[0]
             residual = own - basis @ coefficients
-            if np.mean(residual**2) < 1e-3 * np.mean(own**2):
+            if np.mean(residual**2) < _COLLINEAR * np.mean(own**2):
                 transform[:, j] -= transform[:, earlier] @ coefficients
         earlier.append(j)

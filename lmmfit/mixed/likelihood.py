@@ -10,10 +10,13 @@ Bolker and Walker 2015, equations 34-42)::
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf
 
-from lmmfit.mixed import _kernels, _profile_kernels
+from lmmfit.linalg import lower_factor
+from lmmfit.mixed import _profile_kernels
 from lmmfit.mixed._row_kernels import classify, compress
 
 __all__ = ["Evaluation", "ProfiledCriterion", "profiled_criterion"]
@@ -58,6 +61,8 @@ class ProfiledCriterion:
         Fixed effects that the others determine, dropped.
     nu : int
         Degrees of freedom of the residual variance.
+    constant : float
+        What the criterion in the user's units has more than that in the basis.
 
     Examples
     --------
@@ -79,32 +84,29 @@ class ProfiledCriterion:
         self.statistics, self.method = statistics, method
         layout, basis = statistics.layout, statistics.basis
         self.reml = method == "reml"
-        self.positions = [
-            (start + row, start + column)
-            for start, stop in layout.blocks
-            for column in range(stop - start)
-            for row in range(column, stop - start)
-        ]
-        self._rows, self._columns = np.array(self.positions, dtype=np.int64).reshape(-1, 2).T
+        self._rows, self._columns = layout.theta_positions
         self.fixed, self.aliased = _find_aliased(statistics)
         self.nu = statistics.n_rows - (len(self.fixed) if self.reml else 0)
-        self._constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
+        self.constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
         if self.reml:
             kept = [layout.fixed[j] for j in self.fixed]
-            self._constant -= 2.0 * np.log(np.abs(np.diag(basis.transform)[kept])).sum()
+            self.constant -= 2.0 * np.log(basis.transform.diagonal()[kept]).sum()
         self.random_map = basis.random_map(layout)
-        self._inverse_map = np.linalg.inv(self.random_map)
         self._prepare()
 
     @property
     def n_theta(self):
         """Number of parameters."""
-        return len(self.positions)
+        return self._rows.size
 
     @property
     def q(self):
         """Number of random effects of a group."""
         return len(self.statistics.layout.random)
+
+    @cached_property
+    def _inverse_map(self):
+        return np.linalg.inv(self.random_map)
 
     def __call__(self, theta):
         return self.evaluate(theta).value
@@ -129,7 +131,7 @@ class ProfiledCriterion:
         """
         lambda_ = self._inverse_map @ self.unpack(theta)
         value, gradient, hessian = self.evaluate_factor(lambda_, self._inverse_map, order)
-        return Evaluation(value + self._constant, gradient, hessian)
+        return Evaluation(value + self.constant, gradient, hessian)
 
     def unpack(self, theta):
         """Theta as the q x q lower-triangular matrix Lambda."""
@@ -149,8 +151,8 @@ class ProfiledCriterion:
 
         Parameters
         ----------
-        lambda_ : ndarray of shape (q, q)
-            Any square root of P in that basis.
+        lambda_ : ndarray of shape (q, q), C order
+            A square root of P in that basis; lower triangular without ``left_map``.
         left_map : ndarray of shape (q, q), optional
             ``lambda_ = left_map @ Lambda(theta)``; the identity by default.
         order : {0, 1, 2}, default=0
@@ -161,63 +163,36 @@ class ProfiledCriterion:
         gradient : ndarray of shape (k,) or None
         hessian : ndarray of shape (k, k) or None
         """
-        logdet = self._sum_groups(_lower_root(lambda_), order)
-        value, self.rss = _profile_kernels.profile(
-            self._total, logdet, float(self.nu), self.reml,
-            self._chol, self.beta, self.covariance, self._omega,
-        )  # fmt: skip
-        if not order:
-            return value, None, None
-        _profile_kernels.derivative(
-            self._sum_t, self._sum_ee, self._omega, self.q, self.derivative
+        if left_map is None:
+            left_map, lower = self._identity, lambda_
+        else:
+            lower = _lower_root(lambda_)
+        gradient = np.empty(self.n_theta) if order else self._nothing
+        hessian = np.empty((self.n_theta, self.n_theta)) if order == 2 else self._nothing_2d
+        value, self.rss = _profile_kernels.evaluate(
+            order, *self._data, lower, lambda_, left_map, *self._outputs, gradient, hessian
         )
-        left = np.eye(self.q) if left_map is None else left_map
-        left = np.ascontiguousarray(left.T[self._rows])
-        right = np.ascontiguousarray(lambda_.T[self._columns])
-        gradient = 2.0 * np.einsum("ka,ab,kb->k", left, self.derivative, right)
-        if order == 1:
-            return value, gradient, None
-        self._sum_tt[:], self._sum_tq[:] = 0.0, 0.0
-        _kernels.hessian_sums(
-            *self._group_data, self._lower, self._omega, self._work, self._sum_tt, self._sum_tq
-        )
-        hessian = np.empty((self.n_theta, self.n_theta))
-        _profile_kernels.hessian(
-            self._sum_ee, self._sum_tt, self._sum_tq, self.derivative, self.beta,
-            self.covariance, self.rss, float(self.nu), self.reml,
-            left, right, self._columns, hessian,
-        )  # fmt: skip
-        return value, gradient, hessian
-
-    def _sum_groups(self, lower, order):
-        """Fill the sums over groups that the order needs; return sum log|A|."""
-        np.copyto(self._total, self._fixed_total)
-        self._lower = lower
-        if not self.q:
-            return 0.0
-        if not order:
-            return _kernels.value_sums(*self._group_data, lower, self._work, self._total)
-        self._sum_t[:], self._sum_ee[:] = 0.0, 0.0
-        return _kernels.gradient_sums(
-            *self._group_data, lower, self._work, self._total, self._sum_t, self._sum_ee
-        )
+        return value, gradient if order else None, hessian if order == 2 else None
 
     def _prepare(self):
         """Lay the statistics out for the kernels and allocate what they write to."""
         statistics, layout = self.statistics, self.statistics.layout
         columns = [*(layout.fixed[j] for j in self.fixed), len(layout.columns)]
         q, c = self.q, len(columns)
-        self._fixed_total = np.ascontiguousarray(statistics.total[np.ix_(columns, columns)])
-        g_row = layout.rows_of(layout.random, layout.random).reshape(q, q)
-        c_row = layout.rows_of(layout.random, columns).reshape(q, c)
-        self._group_data = _share_factors(statistics.products, g_row, c_row)
-        count = q * (q + 1) // 2
-        self._total, self._omega, self._chol = np.empty((3, c, c))
-        self._sum_t, self._sum_ee = np.empty(count), np.empty((q * c, q * c))
-        self._sum_tt, self._sum_tq = np.empty((2, count, count))
-        self._work = np.empty(_kernels.work_size(q, c) if q else 0)
+        groups = _share_factors(
+            statistics.products,
+            layout.rows_of(layout.random, layout.random),
+            layout.rows_of(layout.random, columns),
+        )
+        total = np.ascontiguousarray(statistics.total[columns][:, columns])
+        self._data = *groups, total, float(self.nu), self.reml
+        self._identity, self._nothing, self._nothing_2d = np.eye(q), np.empty(0), np.empty((0, 0))
         self.beta, self.covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
         self.derivative, self.rss = np.empty((q, q)), np.nan
+        workspace = np.empty(_profile_kernels.workspace_size(q, c, self.n_theta))
+        self._outputs = (
+            *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
+        )  # fmt: skip
 
 
 def profiled_criterion(statistics, method="reml"):
@@ -254,17 +229,20 @@ def profiled_criterion(statistics, method="reml"):
 def _lower_root(lambda_):
     """Lower-triangular factor with the same ``lambda_ @ lambda_.T``."""
     if not np.triu(lambda_, 1).any():
-        return np.ascontiguousarray(lambda_)
-    return np.ascontiguousarray(np.linalg.qr(lambda_.T, mode="r").T)
+        return lambda_
+    return np.ascontiguousarray(lower_factor(lambda_))
 
 
 def _find_aliased(statistics):
     """Sweep X'X in order; a column that leaves nothing is determined by those before it."""
     layout = statistics.layout
-    order = sorted(range(len(layout.fixed)), key=lambda j: layout.fixed[j])
+    order = sorted(range(len(layout.fixed)), key=layout.fixed.__getitem__)
     columns = [layout.fixed[j] for j in order]
-    gram = statistics.total[np.ix_(columns, columns)].copy()
-    own = np.diag(gram).copy()
+    gram = statistics.total[columns][:, columns]
+    own = gram.diagonal().copy()
+    factor, info = dpotrf(gram)
+    if not info and (factor.diagonal() ** 2 > 1e-6 * np.maximum(own, statistics.weight)).all():
+        return list(range(len(order))), []
     kept, aliased = [], []
     for k, j in enumerate(order):
         if gram[k, k] > max(_ALIASED * own[k], _COLLINEAR * statistics.weight):

@@ -154,5 +154,4 @@ def _basis_coefficients(fit):
     if layout.intercept in fixed:
         beta[fixed.index(layout.intercept)] -= basis.shift[-1]
     own = np.linalg.solve(basis.coefficient_map(layout, fixed), beta) / basis.response_scale
-    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
-    return own + taken
+    return own + basis.pilot_fit

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmmfit.mixed.boundary import escape, null_directions, project, semidefinite_root
+from lmmfit.linalg import semidefinite_root
+from lmmfit.mixed.boundary import escape, null_directions, project
 from lmmfit.optimize import minimize_newton
 
 __all__ = ["Optimum", "optimize_criterion"]
@@ -69,29 +70,27 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     """
     q = criterion.q
     blocks = criterion.statistics.layout.blocks
-    counter = _Counter(criterion)
+    search, zero = _Search(criterion), np.zeros((q, q))
+    at_zero = search.at(zero, 0)[0]
     if _is_saturated(criterion):
-        lambda_ = np.zeros((q, q))
-        value = counter.finish(lambda_)
-        return Optimum(lambda_, value, 1, True, "the fixed effects fit exactly", [], True)
+        return Optimum(zero, search.finish(zero), 1, True, "the fixed effects fit exactly", [], True)
     if not q:
-        return Optimum(np.zeros((0, 0)), counter.finish(np.zeros((0, 0))), 1, True, "closed form")
-    if _is_flat(counter):
-        zero = np.zeros((q, q))
-        return Optimum(zero, counter.finish(zero), counter.n, True, "the criterion is constant")
+        return Optimum(zero, search.finish(zero), 1, True, "closed form")
     lambda_ = np.eye(q) if start is None else start
+    if _is_flat(search, lambda_, at_zero):
+        return Optimum(zero, search.finish(zero), search.n, True, "the criterion is constant")
     if start is None:
         for _ in range(_EM_STEPS):
-            lambda_ = _em_step(counter, lambda_, blocks)
+            lambda_ = _em_step(search, lambda_, blocks)
     converged, reason, directions = False, "", []
     for size in (0.3, 0.1, 0.03):
-        result = minimize_newton(counter.newton, criterion.pack(lambda_), tol=tol, max_iter=max_iter)
+        result = minimize_newton(search.newton, criterion.pack(lambda_), tol=tol, max_iter=max_iter)
         converged, reason = result.converged, result.reason
         lambda_, directions = criterion.unpack(result.x), []
         projected, n_null = project(lambda_, blocks)
         if not n_null:
             break
-        value = counter.at(projected, 1)[0]
+        value = search.at(projected, 1)[0]
         directions = null_directions(projected, criterion.derivative, blocks)
         wanted = min(direction.derivative for direction in directions)
         if wanted >= -1e-7 * criterion.statistics.n_groups:
@@ -105,68 +104,72 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
             break
         converged, reason = False, "a variance at zero wants to grow"
         lambda_ = escape(projected, directions, blocks, size)
-    value = counter.finish(lambda_)
-    return Optimum(lambda_, value, counter.n, converged, reason, directions)
+    value = search.finish(lambda_)
+    return Optimum(lambda_, value, search.n, converged, reason, directions)
 
 
-class _Counter:
-    """The criterion in the basis of the statistics, counting evaluations."""
+class _Search:
+    """The criterion in the basis of the statistics; counts evaluations, repeats none."""
 
     def __init__(self, criterion):
-        self.criterion, self.n = criterion, 0
+        self.criterion, self.n, self.last = criterion, 0, (None, -1)
 
     def at(self, lambda_, order):
+        lambda_ = np.ascontiguousarray(lambda_)
         self.n += 1
-        return self.criterion.evaluate_factor(lambda_, None, order)
+        self.last = lambda_, order
+        self.outcome = self.criterion.evaluate_factor(lambda_, None, order)
+        return self.outcome
 
     def newton(self, theta):
         return self.at(self.criterion.unpack(theta), 2)
 
     def finish(self, lambda_):
         """Leave the criterion evaluated at the optimum; value in the user's units."""
-        return self.at(lambda_, 1 if self.criterion.q else 0)[0] + self.criterion._constant
+        there, order = self.last
+        if order < 1 or not np.array_equal(there, lambda_):
+            self.at(lambda_, 1 if self.criterion.q else 0)
+        return self.outcome[0] + self.criterion.constant
 
 
-def _em_step(counter, lambda_, blocks):
+def _em_step(search, lambda_, blocks):
     """One EM step for the random effects: P - P D P / m, block by block."""
-    m = counter.criterion.statistics.n_groups
-    counter.at(lambda_, 1)
+    m = search.criterion.statistics.n_groups
+    there, order = search.last
+    if there is not lambda_ or order < 1:
+        search.at(lambda_, 1)
     covariance = lambda_ @ lambda_.T
     moved = np.zeros_like(covariance)
     for start, stop in blocks:
         own = covariance[start:stop, start:stop]
-        slope = counter.criterion.derivative[start:stop, start:stop]
+        slope = search.criterion.derivative[start:stop, start:stop]
         moved[start:stop, start:stop] = semidefinite_root(own - own @ slope @ own / m)
     return moved
 
 
-def _is_flat(counter):
+def _is_flat(search, lambda_, at_zero):
     """Whether the data cannot tell the random effects from the residual at all.
 
     So it is with one row in each group, and (REML) with one group: the criterion does not
     depend on theta, and all variance is left to the residual.
     """
-    criterion = counter.criterion
-    value, gradient, _ = counter.at(np.eye(criterion.q), 1)
-    noise = 1e-9 * (criterion.statistics.n_rows + abs(value))
-    return bool(
-        np.abs(gradient).max() < noise
-        and abs(value - counter.at(np.zeros((criterion.q, criterion.q)), 0)[0]) < noise
-    )
+    value, gradient, _ = search.at(lambda_, 1)
+    noise = 1e-9 * (search.criterion.statistics.n_rows + abs(value))
+    return bool(np.abs(gradient).max() < noise and abs(value - at_zero) < noise)
 
 
 def _is_saturated(criterion):
-    """Whether the fixed effects alone reproduce the response (to rounding)."""
+    """Whether the fixed effects alone reproduce the response (to rounding).
+
+    The criterion has just been evaluated without random effects.
+    """
     if criterion.nu <= 0:
         return True
-    criterion.evaluate_factor(np.zeros((criterion.q, criterion.q)))
     scale = criterion.statistics.total[-1, -1] + _raw_square(criterion.statistics)
     return not criterion.rss > _PERFECT_FIT * scale
 
 
 def _raw_square(statistics):
     """Square of the response before the pilot fit was taken off, in units of the basis."""
-    basis, layout = statistics.basis, statistics.layout
-    fixed = list(layout.fixed)
-    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
-    return float(taken @ statistics.total[np.ix_(fixed, fixed)] @ taken)
+    pilot, fixed = statistics.basis.pilot_fit, list(statistics.layout.fixed)
+    return pilot @ (statistics.total[fixed][:, fixed] @ pilot)

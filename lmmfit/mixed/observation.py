@@ -17,8 +17,6 @@ from lmmfit._jit import njit
 
 __all__ = ["LmmObservation", "log_likelihood", "log_likelihood_inverse"]
 
-_DOUBLE = np.dtype(np.float64)
-
 
 class LmmObservation:
     """One group of a linear mixed model, reduced for repeated evaluation.
@@ -67,11 +65,12 @@ class LmmObservation:
         outside = np.zeros((self.p + 1, self.p + 1))
         rest = np.linalg.qr(both - basis @ within, mode="r")
         outside[: len(rest)] = rest
-        work = np.empty(2 * self.q * self.q + 2 * self.q + self.p + 1)
+        work = np.empty(2 * self.q * self.q + 2 * self.q)
         head = [self.n, self.p, self.q]
         self._packed = np.concatenate(
             [head, fit, within.ravel(), outside.ravel(), triangle.ravel(), work]
         )
+        _compile_once()
 
     def __repr__(self):
         return f"LmmObservation(n={self.n}, p={self.p}, q={self.q})"
@@ -109,11 +108,11 @@ def log_likelihood(obs, beta, L, sigma2):
     >>> round(log_likelihood(observation, np.array([1.5]), np.zeros((1, 1)), 1.0), 9)
     -2.087877066
     """
-    if _is_plain(beta, L):
-        value = _with_factor(obs._packed, beta, L, float(sigma2))
-        if value == value:
-            return value
-    return _with_factor(obs._packed, *_check(obs, beta, L, sigma2, "L"))
+    try:
+        value = _with_factor(obs._packed, beta, L, sigma2)
+    except TypeError:  # not contiguous float64 arrays
+        value = np.nan
+    return value if value == value else _checked(_with_factor, obs, beta, L, sigma2, "L")
 
 
 def log_likelihood_inverse(obs, beta, L_inverse, sigma2):
@@ -149,25 +148,29 @@ def log_likelihood_inverse(obs, beta, L_inverse, sigma2):
     >>> bool(np.isclose(direct, log_likelihood_inverse(observation, beta, 1 / factor, 1.0)))
     True
     """
-    if _is_plain(beta, L_inverse):
-        value = _with_inverse(obs._packed, beta, L_inverse, float(sigma2))
-        if value == value:
-            return value
-    return _with_inverse(obs._packed, *_check(obs, beta, L_inverse, sigma2, "L_inverse"))
+    try:
+        value = _with_inverse(obs._packed, beta, L_inverse, sigma2)
+    except TypeError:  # not contiguous float64 arrays
+        value = np.nan
+    if value == value:
+        return value
+    return _checked(_with_inverse, obs, beta, L_inverse, sigma2, "L_inverse")
 
 
-def _is_plain(beta, factor):
-    return (
-        type(beta) is np.ndarray
-        and type(factor) is np.ndarray
-        and beta.dtype is _DOUBLE
-        and factor.dtype is _DOUBLE
-        and factor.flags.c_contiguous
-        and beta.flags.c_contiguous
-    )
+def _compile_once():
+    """Compile the kernels for contiguous float64 arrays, and for nothing else after that.
+
+    A call with other types then raises at once instead of compiling, which spares every
+    call the checks that would prevent it.
+    """
+    for kernel in (_with_factor, _with_inverse):
+        if not kernel.signatures:
+            kernel(np.zeros(4), np.empty(0), np.empty((0, 0)), 1.0)
+            kernel.disable_compile()
 
 
-def _check(obs, beta, factor, sigma2, name):
+def _checked(kernel, obs, beta, factor, sigma2, name):
+    """Evaluate after conversion, with an error for what is wrong."""
     beta = np.ascontiguousarray(beta, dtype=np.float64)
     factor = np.ascontiguousarray(factor, dtype=np.float64)
     if beta.shape != (obs.p,):
@@ -180,7 +183,7 @@ def _check(obs, beta, factor, sigma2, name):
         raise ValueError(f"beta and {name} must be finite.")
     if name == "L_inverse" and not np.diag(factor).all():
         raise ValueError("L_inverse is singular: its diagonal has a zero.")
-    return beta, np.tril(factor), float(sigma2)
+    return kernel(obs._packed, beta, np.tril(factor), float(sigma2))
 
 
 def _reduce(Z):
@@ -193,66 +196,54 @@ def _reduce(Z):
     return basis, triangle
 
 
+# The kernels read and write one flat array: sizes n, p, q; the fit b (p); Q'[X, y - X b]
+# (q x (p + 1)); S ((p + 1) x (p + 1)); R (q x q); then room for two q x q matrices and two
+# vectors. Slices of it would cost more than the arithmetic, so positions are spelled out.
+
+
 @njit
 def _residual(packed, beta, p, q, w):
-    """Fill w = Q'e and return the squared length of the rest of the residual e."""
-    fit, within = 3, 3 + p
-    outside = within + q * (p + 1)
-    delta = outside + (p + 1) * (p + 1) + q * q + 2 * q * q + 2 * q
-    for j in range(p):
-        packed[delta + j] = packed[fit + j] - beta[j]
-    packed[delta + p] = 1.0
-    for a in range(q):
-        s = 0.0
-        for j in range(p + 1):
-            s += packed[within + a * (p + 1) + j] * packed[delta + j]
-        w[a] = s
-    total = 0.0
-    for i in range(p + 1):
-        s = 0.0
-        for j in range(i, p + 1):
-            s += packed[outside + i * (p + 1) + j] * packed[delta + j]
+    """Put Q'e at w and return the squared length of the rest of the residual e."""
+    width = p + 1
+    outside = 3 + p + q * width
+    total = packed[outside + width * width - 1] ** 2
+    for i in range(p):
+        s = packed[outside + i * width + p]
+        for j in range(i, p):
+            s += packed[outside + i * width + j] * (packed[3 + j] - beta[j])
         total += s * s
+    for a in range(q):
+        at = 3 + p + a * width
+        s = packed[at + p]
+        for j in range(p):
+            s += packed[at + j] * (packed[3 + j] - beta[j])
+        packed[w + a] = s
     return total
 
 
 @njit
-def _factor_and_solve(a, w, q):
-    """Cholesky factor of the lower triangle of a, in place; w := L^-1 w; return log|a|."""
-    determinant = 1.0
-    logdet = 0.0
+def _factor_and_solve(packed, a, w, q):
+    """Factor the q x q matrix at a by Cholesky; w := L^-1 w; return the log-determinant."""
+    determinant, logdet = 1.0, 0.0
     for j in range(q):
-        s = a[j, j]
+        row = a + j * q
+        s, t = packed[row + j], packed[w + j]
         for k in range(j):
-            s -= a[j, k] * a[j, k]
+            s -= packed[row + k] * packed[row + k]
+            t -= packed[row + k] * packed[w + k]
         determinant *= s
         if not 1e-200 < determinant < 1e200:
-            logdet += np.log(s)
-            determinant /= s
-        pivot = np.sqrt(s)
-        a[j, j] = pivot
-        t = w[j]
-        for k in range(j):
-            t -= a[j, k] * w[k]
-        w[j] = t / pivot
+            logdet += np.log(determinant)
+            determinant = 1.0
+        scale = 1.0 / np.sqrt(s)
+        packed[w + j] = t * scale
         for i in range(j + 1, q):
-            s = a[i, j]
+            below = a + i * q
+            s = packed[below + j]
             for k in range(j):
-                s -= a[i, k] * a[j, k]
-            a[i, j] = s / pivot
+                s -= packed[below + k] * packed[row + k]
+            packed[below + j] = s * scale
     return logdet + np.log(determinant)
-
-
-@njit
-def _views(packed, p, q):
-    """Triangle R, two q x q work matrices and two work vectors."""
-    at = 3 + p + q * (p + 1) + (p + 1) * (p + 1)
-    triangle = packed[at : at + q * q].reshape((q, q))
-    one = packed[at + q * q : at + 2 * q * q].reshape((q, q))
-    two = packed[at + 2 * q * q : at + 3 * q * q].reshape((q, q))
-    u = packed[at + 3 * q * q : at + 3 * q * q + q]
-    v = packed[at + 3 * q * q + q : at + 3 * q * q + 2 * q]
-    return triangle, one, two, u, v
 
 
 @njit
@@ -260,24 +251,27 @@ def _with_factor(packed, beta, factor, sigma2):
     n, p, q = packed[0], int(packed[1]), int(packed[2])
     if beta.size != p or factor.shape[0] != q or factor.shape[1] != q or not sigma2 > 0.0:
         return np.nan
-    triangle, product, a, w, _ = _views(packed, p, q)
-    outside = _residual(packed, beta, p, q, w)
+    triangle = 3 + p + q * (p + 1) + (p + 1) * (p + 1)
+    product, a, w = triangle + q * q, triangle + 2 * q * q, triangle + 3 * q * q
+    square = _residual(packed, beta, p, q, w)
     for i in range(q):  # M = R L
         for j in range(q):
             s = 0.0
             for k in range(max(i, j), q):
-                s += triangle[i, k] * factor[k, j]
-            product[i, j] = s
+                s += packed[triangle + i * q + k] * factor[k, j]
+            packed[product + i * q + j] = s
+    weight = 1.0 / sigma2
     for i in range(q):  # I + M M' / sigma2, of the same determinant as I + M'M / sigma2
         for j in range(i + 1):
             s = 0.0
             for k in range(q):
-                s += product[i, k] * product[j, k]
-            a[i, j] = s / sigma2 + (1.0 if i == j else 0.0)
-    logdet = _factor_and_solve(a, w, q)
+                s += packed[product + i * q + k] * packed[product + j * q + k]
+            packed[a + i * q + j] = s * weight
+        packed[a + i * q + i] += 1.0
+    logdet = _factor_and_solve(packed, a, w, q)
     for i in range(q):
-        outside += w[i] * w[i]
-    return -0.5 * (n * np.log(2.0 * np.pi * sigma2) + logdet + outside / sigma2)
+        square += packed[w + i] * packed[w + i]
+    return -0.5 * (n * np.log(2.0 * np.pi * sigma2) + logdet + square * weight)
 
 
 @njit
@@ -285,25 +279,29 @@ def _with_inverse(packed, beta, inverse, sigma2):
     n, p, q = packed[0], int(packed[1]), int(packed[2])
     if beta.size != p or inverse.shape[0] != q or inverse.shape[1] != q or not sigma2 > 0.0:
         return np.nan
-    triangle, _, a, w, v = _views(packed, p, q)
-    outside = _residual(packed, beta, p, q, w)
-    logdet = 0.0
+    triangle = 3 + p + q * (p + 1) + (p + 1) * (p + 1)
+    a, w, v = triangle + 2 * q * q, triangle + 3 * q * q, triangle + 3 * q * q + q
+    square = _residual(packed, beta, p, q, w)
+    weight, determinant, logdet = 1.0 / sigma2, 1.0, 0.0
     for i in range(q):  # L^-T L^-1 + Z'Z / sigma2, and R'w
         s = 0.0
         for k in range(i + 1):
-            s += triangle[k, i] * w[k]
-        v[i] = s
+            s += packed[triangle + k * q + i] * packed[w + k]
+        packed[v + i] = s
         for j in range(i + 1):
             s = 0.0
             for k in range(j + 1):
-                s += triangle[k, i] * triangle[k, j]
-            s /= sigma2
+                s += packed[triangle + k * q + i] * packed[triangle + k * q + j]
+            s *= weight
             for k in range(i, q):
                 s += inverse[k, i] * inverse[k, j]
-            a[i, j] = s
-        logdet -= 2.0 * np.log(abs(inverse[i, i]))
-        outside += w[i] * w[i]
-    logdet += _factor_and_solve(a, v, q)
+            packed[a + i * q + j] = s
+        square += packed[w + i] * packed[w + i]
+        determinant *= inverse[i, i]
+        if not 1e-200 < abs(determinant) < 1e200:
+            logdet -= 2.0 * np.log(abs(determinant))
+            determinant = 1.0
+    logdet += _factor_and_solve(packed, a, v, q) - 2.0 * np.log(abs(determinant))
     for i in range(q):
-        outside -= v[i] * v[i] / sigma2
-    return -0.5 * (n * np.log(2.0 * np.pi * sigma2) + logdet + outside / sigma2)
+        square -= packed[v + i] * packed[v + i] * weight
+    return -0.5 * (n * np.log(2.0 * np.pi * sigma2) + logdet + square * weight)

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmfit.linalg import lower_factor
 from lmmfit.mixed.likelihood import profiled_criterion
 from lmmfit.mixed.modes import group_modes
 from lmmfit.mixed.newton import optimize_criterion
@@ -159,7 +160,7 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
     layout, basis = statistics.layout, statistics.basis
     lambda_ = np.zeros((criterion.q, criterion.q))
     for rows in (slice(*block) for block in layout.blocks):
-        lambda_[rows, rows] = _lower(criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows])
+        lambda_[rows, rows] = lower_factor(criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows])
     sigma2 = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
     beta, covariance = _fixed_effects(criterion)
     deviance = optimum.value
@@ -176,32 +177,20 @@ def _fixed_effects(criterion):
     """Fixed effects and their covariance over sigma2, in the user's units."""
     statistics = criterion.statistics
     layout, basis = statistics.layout, statistics.basis
-    fixed = list(layout.fixed)
-    kept = criterion.fixed
+    fixed, kept, aliased = list(layout.fixed), criterion.fixed, criterion.aliased
     columns = [fixed[j] for j in kept]
-    taken = np.linalg.solve(basis.transform[np.ix_(fixed, fixed)], basis.transform[fixed, -1])
-    pilot = taken[kept]
-    if criterion.aliased:  # what the pilot fit gave to a dropped column goes to the others
-        gram = statistics.total[np.ix_(fixed, fixed)]
-        share = np.linalg.solve(
-            gram[np.ix_(kept, kept)], gram[np.ix_(kept, criterion.aliased)]
-        )
-        pilot = pilot + share @ taken[criterion.aliased]
+    pilot = basis.pilot_fit[kept]
+    if aliased:  # what the pilot fit gave to a dropped column goes to the others
+        gram = statistics.total[fixed][:, fixed]
+        share = np.linalg.solve(gram[kept][:, kept], gram[kept][:, aliased])
+        pilot = pilot + share @ basis.pilot_fit[aliased]
     back = basis.coefficient_map(layout, columns)
-    beta = np.zeros(len(fixed))
-    covariance = np.zeros((len(fixed), len(fixed)))
+    beta, covariance = np.zeros(len(fixed)), np.zeros((len(fixed), len(fixed)))
     beta[kept] = basis.response_scale * (back @ (criterion.beta - pilot))
     if layout.intercept in columns:
         beta[kept[columns.index(layout.intercept)]] += basis.shift[-1]
     covariance[np.ix_(kept, kept)] = back @ criterion.covariance @ back.T
     return beta, covariance
-
-
-def _lower(root):
-    """Lower-triangular factor of ``root @ root.T`` with a diagonal that is not negative."""
-    factor = np.linalg.qr(root.T, mode="r").T
-    signs = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
-    return np.tril(factor * signs) + 0.0
 
 
 def _report(criterion, optimum):

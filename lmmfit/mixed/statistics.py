@@ -154,15 +154,16 @@ class MixedStatistics:
         products = np.zeros((n_groups, r * c - r * (r - 1) // 2))
         tail = np.zeros((c, c))
         codes = np.empty(0, dtype=np.int64) if codes is None else codes
-        block = np.empty((min(n, _ROWS_PER_BLOCK), c))
+        diagonal = basis.diagonal
         for lo in range(0, n, _ROWS_PER_BLOCK):
             rows = slice(lo, min(lo + _ROWS_PER_BLOCK, n))
-            filled = block[: rows.stop - lo]
+            block = np.empty((c, rows.stop - lo))
             for j, column in enumerate(columns):
-                filled[:, j] = 1.0 if column is None else column[rows]
+                block[j] = 1.0 if column is None else column[rows]
             accumulate(
-                filled, basis.shift, basis.transform, basis.diagonal,
-                codes[rows], weights[rows], r, products, tail,
+                block, np.empty_like(block) if weights.size else block,
+                basis.shift, basis.transform, diagonal, codes[rows], weights[rows],
+                r, products, tail,
             )  # fmt: skip
         total = _complete(tail, products, r)
         if not np.isfinite(total).all():

@@ -17,6 +17,7 @@ backquotes. The grammar is that of Bates, Maechler, Bolker and Walker (2015), ta
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["RandomTerm", "parse_random", "split_formula", "split_sum"]
 
@@ -90,6 +91,11 @@ def parse_random(text):
             f"random must be a string such as '(1 + x | g)' or None, got {text!r} "
             f"of type {type(text).__name__}."
         )
+    return _parse_random(text)
+
+
+@lru_cache(maxsize=256)
+def _parse_random(text):
     if not text.strip():
         raise _error(text, text, "names no term; write '(1 | g)', or None for no random effects")
     terms = [term for part in _split(text, "+", text) for term in _parse_term(part, text)]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmfit.linalg import symmetric_eigen
+
 __all__ = ["NewtonResult", "minimize_newton"]
 
 
@@ -100,16 +102,16 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback
 
 def _step(gradient, hessian, radius):
     """Step within the ball, the decrease it promises, and whether the model is convex."""
-    curvature, axes = np.linalg.eigh(hessian)
-    slope = axes.T @ gradient
-    scale = max(abs(curvature[0]), abs(curvature[-1]), 1e-300)
+    curvature, axes = symmetric_eigen(hessian)
+    slope = gradient @ axes
+    scale = max(-curvature[0], curvature[-1], 1e-300)
     convex = curvature[0] >= -1e-9 * scale
-    floor = 1e-13 * scale
-    step = -slope / np.maximum(curvature, floor)
-    step[(np.abs(slope) <= 1e-13 * scale) & (np.abs(curvature) <= 1e-9 * scale)] = 0.0
+    step = -slope / np.maximum(curvature, 1e-13 * scale)
+    if curvature[0] <= 1e-9 * scale:  # a flat direction without slope is left alone
+        step[(np.abs(slope) <= 1e-13 * scale) & (np.abs(curvature) <= 1e-9 * scale)] = 0.0
     if not convex or step @ step > radius * radius:
         step = _boundary_step(slope, curvature, radius)
-    promised = -(slope @ step + 0.5 * step @ (curvature * step))
+    promised = -(slope @ step) - 0.5 * ((curvature * step) @ step)
     return axes @ step, promised, convex
 
 

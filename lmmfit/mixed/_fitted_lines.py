@@ -1,0 +1,248 @@
+"""The picture of the fit: data and fitted lines, one panel a group."""
+
+import numpy as np
+
+from lmmfit.mixed._panels import COLOURS, clear_frame, columns_of, panels, response_of
+from lmmfit.mixed.columns import ArrayColumns, as_columns
+from lmmfit.mixed.factors import encode
+from lmmfit.mixed.formula import mentioned_columns
+from lmmfit.mixed.prediction import predict_rows
+
+__all__ = ["FittedLinesDisplay"]
+
+_MOST_PANELS = 20
+_GRID = 50  # points of a line: enough for a curve such as I(x**2) to look smooth
+
+
+class FittedLinesDisplay:
+    """Data, the group's own line and the population's line, one panel a group.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (k,)
+        Levels of the groups shown.
+    points : list of k pairs of ndarray
+        Values of the column on the x axis and of the response in each group.
+    grid : ndarray of shape (n_grid,)
+        Values of x at which the lines are computed.
+    group_lines : ndarray of shape (k, n_grid)
+        Predictions with the random effects of the group.
+    population_lines : ndarray of shape (k, n_grid)
+        Predictions without them. They differ between groups where other fixed effects do.
+    names : (str, str, str), default=("x", "response", "group")
+        Names of the x column, of the response and of the grouping factor.
+    n_levels : int, optional
+        Number of groups of which these are a sample.
+
+    Attributes
+    ----------
+    figsize : (float, float)
+        Size in inches that suits the picture.
+    figure_ : Figure
+        Set by :meth:`plot`.
+    axes_ : ndarray of shape (n_rows, n_columns)
+        Set by :meth:`plot`; panels beyond the last group are switched off.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from lmmfit import LinearMixedModel
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed.plots import FittedLinesDisplay
+    >>> X, y = load_sleepstudy(return_X_y=True, as_frame=True)
+    >>> model = LinearMixedModel(random="(Days | Subject)").fit(X, y)
+    >>> display = FittedLinesDisplay.from_estimator(model, X, y, n_groups=6)
+    >>> display.levels.tolist()
+    ['308', '330', '334', '350', '369', '372']
+    >>> display.group_lines[0, [0, -1]].round(1)
+    array([253.7, 430.7])
+    """
+
+    def __init__(
+        self,
+        levels,
+        points,
+        grid,
+        group_lines,
+        population_lines,
+        names=("x", "response", "group"),
+        n_levels=None,
+    ):
+        self.levels, self.points, self.grid = levels, points, grid
+        self.group_lines, self.population_lines = group_lines, population_lines
+        self.names, self.n_levels = names, n_levels or len(levels)
+        n_rows, n_columns = self._shape
+        self.figsize = (0.7 + 1.6 * max(n_columns, 3), 1.1 + 1.6 * n_rows)
+
+    @classmethod
+    def from_estimator(cls, model, X, y, *, x=None, n_groups=None, ax=None):
+        """Draw the fitted lines of a model.
+
+        Parameters
+        ----------
+        model : LinearMixedModel
+            Fitted, with random effects.
+        X : data frame or array-like of shape (n, n_features)
+        y : array-like of shape (n,)
+            Response.
+        x : str, optional
+            Column for the x axis; by default the first random slope, or the first numeric
+            fixed effect where no slope varies. Along a line the other numeric columns keep
+            the group's mean and all others the value of the group's first row.
+        n_groups : int, optional
+            Number of groups to show, 20 at most by default; evenly spread over the levels.
+        ax : Axes, array of Axes, Figure or SubFigure, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        FittedLinesDisplay
+
+        Raises
+        ------
+        ValueError
+            If the model has no random effects, there is no column to draw against, or a
+            value is missing.
+        """
+        if not model.design_.terms:
+            raise ValueError("the model has no random effects (random=None): no groups to draw.")
+        columns = columns_of(model, X)
+        values, response = response_of(model, y, len(columns))
+        x = _choose_column(model, columns) if x is None else x
+        if x not in columns.names:
+            raise ValueError(f"x={x!r} is not a column of X; the columns are {columns.names}.")
+        if n_groups is not None and n_groups < 1:
+            raise ValueError(f"n_groups must be at least 1, got {n_groups}.")
+        factors = model.design_.factors
+        codes, levels = encode([columns.raw(name) for name in factors], factors)
+        count = min(n_groups or _MOST_PANELS, len(levels))
+        shown = np.linspace(0, len(levels) - 1, count).round().astype(np.int64)
+        across = np.asarray(columns.numeric(x), dtype=np.float64)
+        rows = [np.flatnonzero(codes == code) for code in shown]
+        drawn = across[np.concatenate(rows)]
+        grid = np.linspace(drawn.min(), drawn.max(), _GRID)
+        table = _along(columns, rows, x, grid, {*factors})
+        lines = [
+            predict_rows(
+                model.result_, model.design_, table,
+                conditional=conditional, new_levels=model.new_levels,
+            ).reshape(count, _GRID)
+            for conditional in (True, False)
+        ]  # fmt: skip
+        points = [(across[own], values[own]) for own in rows]
+        names = (x, response, ":".join(factors))
+        return cls(levels.labels[shown], points, grid, *lines, names, len(levels)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the picture.
+
+        Parameters
+        ----------
+        ax : Axes, array of Axes, Figure or SubFigure, optional
+            Where to draw; a new figure by default. A single Axes gives its place to all panels.
+
+        Returns
+        -------
+        FittedLinesDisplay
+        """
+        n_rows, n_columns = self._shape
+        x, response, group = self.names
+        self.figure_, self.axes_ = panels(
+            ax, n_rows, n_columns, self.figsize, sharex=True, sharey=True
+        )
+        handles = []
+        for k, panel in enumerate(self.axes_.flat):
+            clear_frame(panel)
+            if k < len(self.levels):
+                handles = self._draw(panel, k)
+            else:
+                panel.set_axis_off()
+        # Few round numbers: labels of neighbouring panels must not touch.
+        self.axes_[0, 0].locator_params(nbins=4, steps=[1, 2, 5, 10])
+        for column in range(n_columns):  # where the lowest row is not full, the row above ends
+            last = (len(self.levels) - 1 - column) // n_columns
+            self.axes_[last, column].tick_params(labelbottom=True)
+        figure = self.axes_[0, 0].figure
+        figure.supxlabel(x, fontsize=10)
+        figure.supylabel(response, fontsize=10)
+        count = len(self.levels)
+        what = f"{count} levels of {group}"
+        if count < self.n_levels:
+            what = f"{count} of {self.n_levels} levels of {group}, evenly spread"
+        figure.suptitle(f"Fitted lines: {what}", fontsize=11)
+        place = {"loc": "outside lower right"} if figure.get_constrained_layout() else {}
+        figure.legend(handles=handles, ncols=3, fontsize=8, frameon=False, **place)
+        return self
+
+    @property
+    def _shape(self):
+        """Rows and columns of panels: few places empty, and wider than high as screens are."""
+        count = len(self.levels)
+        likely = range(int(np.ceil(np.sqrt(count))), int(np.sqrt(2.5 * count)) + 1)
+        n_columns = min(
+            likely if count > 3 else [count],
+            key=lambda n: (-count % n, abs(n - np.sqrt(1.6 * count))),
+        )
+        return -(-count // n_columns), n_columns
+
+    def _draw(self, panel, k):
+        """Draw one group; return what the legend names."""
+        points = panel.plot(
+            *self.points[k], linestyle="", marker="o", markersize=3.5, markeredgewidth=0,
+            color=COLOURS["data"], alpha=0.8, label="data",
+        )  # fmt: skip
+        population = panel.plot(
+            self.grid, self.population_lines[k], color=COLOURS["population"], linewidth=1.3,
+            linestyle="--", label="population",
+        )  # fmt: skip
+        own = panel.plot(
+            self.grid, self.group_lines[k], color=COLOURS["group"], linewidth=1.8,
+            label="group",
+        )  # fmt: skip
+        panel.set_title(str(self.levels[k]), fontsize=9, pad=3)
+        return [*points, *own, *population]
+
+
+def _choose_column(model, columns):
+    """Find the first random slope that is a column, else a numeric fixed effect."""
+    design = model.design_
+    slopes = [slope for term in design.terms for slope in term.slopes]
+    fixed = [name for name in design.layout.fixed_names if name != "(Intercept)"]
+    for expression in [*slopes, *fixed]:
+        found = [expression] if expression in columns.names else mentioned_columns(
+            [expression], columns.names
+        )  # fmt: skip
+        for name in found:
+            if columns.is_numeric(name) and name not in design.factors:
+                return name
+    raise ValueError(
+        "no random slope or fixed effect is a numeric column, so there is nothing to draw the "
+        f"lines against; name a column with x= (the columns are {columns.names})."
+    )
+
+
+def _along(columns, rows, x, grid, grouping):
+    """Rows for predictions along x, group by group."""
+    first = np.repeat([own[0] for own in rows], len(grid))
+    changed = {x: np.tile(grid, len(rows))}
+    for name in columns.names:
+        if name != x and name not in grouping and columns.is_numeric(name):
+            try:
+                values = np.asarray(columns.numeric(name))
+            except (TypeError, ValueError):  # an object array holds labels too
+                continue
+            if values.dtype.kind in "iuf":
+                means = [values[own].mean() for own in rows]
+                changed[name] = np.repeat(means, len(grid))
+    if isinstance(columns, ArrayColumns):
+        array = columns.array[first].astype(object)
+        for name, values in changed.items():
+            array[:, columns.names.index(name)] = values
+        return ArrayColumns(array, columns.names)
+    import narwhals as nw
+
+    frame = nw.from_native(columns.native(), eager_only=True)[first.tolist()]
+    backend = frame.implementation
+    series = [nw.new_series(name, own, backend=backend) for name, own in changed.items()]
+    return as_columns(frame.with_columns(*series).to_native())
