@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks import SUITES
-from benchmarks._report import markdown, save, text_table
+from benchmarks._report import markdown, text_table
+from benchmarks._results import save
 from benchmarks._runner import run_case
 
 RESULTS = Path(__file__).parent / "results"

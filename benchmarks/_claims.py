@@ -22,6 +22,8 @@ class Claim:
         The claim is met if ``value sign bound``.
     unit : str
         Printed after the number.
+    rivals : dict, optional
+        Selects the rows of rivals; those not installed or failed are named in the result.
     """
 
     text: str
@@ -29,6 +31,7 @@ class Claim:
     sign: str
     bound: float
     unit: str = ""
+    rivals: dict | None = None
 
     def check(self, rows):
         """Return the claim with its value and whether it is met; None if it was not measured."""
@@ -46,7 +49,13 @@ class Claim:
             "bound": self.bound,
             "unit": self.unit,
             "met": met,
+            "without": self._missing(rows),
         }
+
+    def _missing(self, rows):
+        absent = ("not installed", "failed")
+        selected = [r for r in rows if self.rivals and _matches(r, self.rivals)]
+        return sorted({r["adapter"] for r in selected if r["status"] in absent})
 
 
 def faster(text, rival, ours, *, at_least):
@@ -55,7 +64,7 @@ def faster(text, rival, ours, *, at_least):
     def value(rows):
         return min(_medians(rows, rival)) / max(_medians(rows, ours))
 
-    return Claim(f"faster {text}", value, ">=", at_least, " times")
+    return Claim(f"faster {text}", value, ">=", at_least, " times", rival)
 
 
 def within(text, numerator, denominator, *, at_most):

@@ -1,4 +1,4 @@
-"""Results as aligned text, as Markdown and as JSON."""
+"""Results as tables: aligned text and Markdown."""
 
 import json
 import math
@@ -36,17 +36,6 @@ def markdown(path):
     target = path.with_suffix(".md")
     target.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return target
-
-
-def save(suite, cases, folder, *, quick):
-    """Write results as JSON, keeping cases of an earlier run that were not run now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{suite}{'-quick' if quick else ''}.json"
-    known = json.loads(path.read_text())["cases"] if path.exists() else {}
-    cases = known | {name: _rounded(case) for name, case in cases.items()}
-    document = _lines({"suite": suite, "cases": cases}, depth=4)
-    path.write_text(document + "\n", encoding="utf-8")
-    return path
 
 
 def duration(seconds):
@@ -117,9 +106,13 @@ def _objective(cells, problem, entries):
 def _notes(case):
     """Return what the numbers say in words: failures, warnings, wins of rivals, claims."""
     notes = _remarks(case["rows"]) + _wins(case["rows"])
+    if case["quick"] and case["claims"]:
+        notes.append("quick: the bounds below are those of the full sizes")
     for claim in case["claims"]:
         verdict = {True: "met", False: "NOT MET", None: "not measured"}[claim["met"]]
         value = "-" if claim["value"] is None else _digits(claim["value"]) + claim["unit"]
+        if claim.get("without"):
+            verdict += f", without {', '.join(claim['without'])}"
         notes.append(
             f"claim: {claim['text']}: {value} ({claim['sign']} {claim['bound']:g}): {verdict}"
         )
@@ -202,31 +195,5 @@ def _digits(value):
     return f"{value:.{decimals}f}" if decimals < 6 else f"{value:.1e}"
 
 
-def _lines(value, depth, indent=""):
-    """Return JSON with a line for each item, and for what lies deeper one line."""
-    if not value or depth == 0 or not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
-    inner = indent + " "
-    items = [
-        inner + ("" if key is None else f"{json.dumps(key)}: ") + _lines(item, depth - 1, inner)
-        for key, item in pairs
-    ]
-    left, right = "{}" if isinstance(value, dict) else "[]"
-    return f"{left}\n" + ",\n".join(items) + f"\n{indent}{right}"
-
-
 def _quick(case):
     return "  [quick: small sizes]" if case["quick"] else ""
-
-
-def _rounded(value):
-    """Return the same data with times to four digits; the rest stays exact."""
-    if isinstance(value, dict):
-        return {
-            key: [float(f"{s:.4g}") for s in item] if key == "seconds" else _rounded(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value

@@ -30,10 +30,10 @@ def evaluation(problem):
     y, X, Z, groups = (problem.arrays[name] for name in ("y", "X", "Z", "groups"))
     levels, codes = np.unique(groups, return_inverse=True)
     core = mixedlm_rs.LmmCore(y, X, Z, codes.astype(np.int64), len(levels))
-    points = cycle([list(theta) for theta in problem.arrays["theta"]])
+    points, others = (cycle([list(t) for t in problem.arrays["theta"]]) for _ in range(2))
     return {
         "value": lambda: core.deviance(next(points), problem.reml),
-        "value + gradient": lambda: core.deviance_grad(next(points), problem.reml)[0],
+        "value + gradient": lambda: core.deviance_grad(next(others), problem.reml)[0],
     }
 
 

@@ -53,7 +53,7 @@ class CaterpillarDisplay:
     >>> model = LinearMixedModel(random="(Days | Subject)").fit(X, y)
     >>> display = CaterpillarDisplay.from_estimator(model)
     >>> display.levels[-1], display.values[-1].round(2)
-    ('337', array([34.88,  8.63]))
+    ('337', array([34.89,  8.63]))
     """
 
     def __init__(self, levels, names, values, std_error, group="group", level=0.95):
@@ -125,7 +125,7 @@ class CaterpillarDisplay:
         CaterpillarDisplay
         """
         m, q = self.values.shape
-        self.figure_, self.axes_ = panels(ax, 1, q, self.figsize, sharey=True)
+        self.figure_, self.axes_, alone = panels(ax, 1, q, self.figsize, sharey=True)
         for j, panel in enumerate(self.axes_.flat):
             self._draw(panel, j, np.arange(m))
         first = self.axes_[0, 0]
@@ -138,11 +138,11 @@ class CaterpillarDisplay:
             first.set_ylabel(f"{m} levels of {self.group}, sorted by {self.names[0]}")
         for panel in self.axes_.flat:
             clear_frame(panel)
-        self.axes_[0, 0].figure.suptitle(
+        title = (
             f"Random effects of {self.group}\n{100 * self.level:g}% intervals, darker where zero "
-            "lies outside",
-            fontsize=10,
+            "lies outside"
         )
+        (self.figure_.suptitle if alone else first.set_title)(title, fontsize=10)
         return self
 
     def _draw(self, panel, j, rank):

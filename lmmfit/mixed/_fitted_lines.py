@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from lmmfit.mixed._line_rows import choose_column, rows_along
 from lmmfit.mixed._panels import COLOURS, clear_frame, columns_of, panels, response_of
-from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.factors import encode
-from lmmfit.mixed.formula import mentioned_columns
 from lmmfit.mixed.prediction import predict_rows
 
 __all__ = ["FittedLinesDisplay"]
@@ -54,7 +53,7 @@ class FittedLinesDisplay:
     >>> model = LinearMixedModel(random="(Days | Subject)").fit(X, y)
     >>> display = FittedLinesDisplay.from_estimator(model, X, y, n_groups=6)
     >>> display.levels.tolist()
-    ['308', '330', '334', '350', '369', '372']
+    ['308', '330', '334', '349', '369', '372']
     >>> display.group_lines[0, [0, -1]].round(1)
     array([253.7, 430.7])
     """
@@ -109,7 +108,7 @@ class FittedLinesDisplay:
             raise ValueError("the model has no random effects (random=None): no groups to draw.")
         columns = columns_of(model, X)
         values, response = response_of(model, y, len(columns))
-        x = _choose_column(model, columns) if x is None else x
+        x = choose_column(model, columns) if x is None else x
         if x not in columns.names:
             raise ValueError(f"x={x!r} is not a column of X; the columns are {columns.names}.")
         if n_groups is not None and n_groups < 1:
@@ -122,7 +121,7 @@ class FittedLinesDisplay:
         rows = [np.flatnonzero(codes == code) for code in shown]
         drawn = across[np.concatenate(rows)]
         grid = np.linspace(drawn.min(), drawn.max(), _GRID)
-        table = _along(columns, rows, x, grid, {*factors})
+        table = rows_along(columns, rows, x, grid, factors)
         lines = [
             predict_rows(
                 model.result_, model.design_, table,
@@ -147,8 +146,7 @@ class FittedLinesDisplay:
         FittedLinesDisplay
         """
         n_rows, n_columns = self._shape
-        x, response, group = self.names
-        self.figure_, self.axes_ = panels(
+        self.figure_, self.axes_, alone = panels(
             ax, n_rows, n_columns, self.figsize, sharex=True, sharey=True
         )
         handles = []
@@ -159,21 +157,36 @@ class FittedLinesDisplay:
             else:
                 panel.set_axis_off()
         # Few round numbers: labels of neighbouring panels must not touch.
-        self.axes_[0, 0].locator_params(nbins=4, steps=[1, 2, 5, 10])
-        for column in range(n_columns):  # where the lowest row is not full, the row above ends
-            last = (len(self.levels) - 1 - column) // n_columns
-            self.axes_[last, column].tick_params(labelbottom=True)
-        figure = self.axes_[0, 0].figure
-        figure.supxlabel(x, fontsize=10)
-        figure.supylabel(response, fontsize=10)
-        count = len(self.levels)
-        what = f"{count} levels of {group}"
-        if count < self.n_levels:
-            what = f"{count} of {self.n_levels} levels of {group}, evenly spread"
-        figure.suptitle(f"Fitted lines: {what}", fontsize=11)
-        place = {"loc": "outside lower right"} if figure.get_constrained_layout() else {}
-        figure.legend(handles=handles, ncols=3, fontsize=8, frameon=False, **place)
+        self.axes_[0, 0].locator_params("x", nbins=4, steps=[1, 2, 5, 10])
+        lowest = [
+            self.axes_[(len(self.levels) - 1 - column) // n_columns, column]
+            for column in range(n_columns)
+        ]
+        for panel in lowest:  # the last row need not be full
+            panel.tick_params(labelbottom=True)
+        self._name_axes(lowest, handles, alone)
         return self
+
+    def _name_axes(self, lowest, handles, alone):
+        """Add title, labels and legend: once for the figure where it is ours."""
+        x, response, group = self.names
+        if not alone:
+            for panel in lowest:
+                panel.set_xlabel(x, fontsize=9)
+            for panel in self.axes_[:, 0]:
+                panel.set_ylabel(response, fontsize=9)
+            self.axes_[0, 0].legend(handles=handles, fontsize=7, frameon=False)
+            return
+        what = f"{len(self.levels)} levels of {group}"
+        if len(self.levels) < self.n_levels:
+            what = f"{len(self.levels)} of {self.n_levels} levels of {group}, evenly spread"
+        self.figure_.suptitle(f"Fitted lines: {what}", fontsize=10)
+        self.figure_.supylabel(response, fontsize=10)
+        self.figure_.supxlabel(f"{x}\n ", fontsize=10)  # the empty line is the legend's place
+        self.figure_.legend(
+            handles=handles, loc="lower center", ncols=3, fontsize=8, frameon=False,
+            borderpad=0.2, borderaxespad=0.2,
+        )  # fmt: skip
 
     @property
     def _shape(self):
@@ -202,47 +215,3 @@ class FittedLinesDisplay:
         )  # fmt: skip
         panel.set_title(str(self.levels[k]), fontsize=9, pad=3)
         return [*points, *own, *population]
-
-
-def _choose_column(model, columns):
-    """Find the first random slope that is a column, else a numeric fixed effect."""
-    design = model.design_
-    slopes = [slope for term in design.terms for slope in term.slopes]
-    fixed = [name for name in design.layout.fixed_names if name != "(Intercept)"]
-    for expression in [*slopes, *fixed]:
-        found = [expression] if expression in columns.names else mentioned_columns(
-            [expression], columns.names
-        )  # fmt: skip
-        for name in found:
-            if columns.is_numeric(name) and name not in design.factors:
-                return name
-    raise ValueError(
-        "no random slope or fixed effect is a numeric column, so there is nothing to draw the "
-        f"lines against; name a column with x= (the columns are {columns.names})."
-    )
-
-
-def _along(columns, rows, x, grid, grouping):
-    """Rows for predictions along x, group by group."""
-    first = np.repeat([own[0] for own in rows], len(grid))
-    changed = {x: np.tile(grid, len(rows))}
-    for name in columns.names:
-        if name != x and name not in grouping and columns.is_numeric(name):
-            try:
-                values = np.asarray(columns.numeric(name))
-            except (TypeError, ValueError):  # an object array holds labels too
-                continue
-            if values.dtype.kind in "iuf":
-                means = [values[own].mean() for own in rows]
-                changed[name] = np.repeat(means, len(grid))
-    if isinstance(columns, ArrayColumns):
-        array = columns.array[first].astype(object)
-        for name, values in changed.items():
-            array[:, columns.names.index(name)] = values
-        return ArrayColumns(array, columns.names)
-    import narwhals as nw
-
-    frame = nw.from_native(columns.native(), eager_only=True)[first.tolist()]
-    backend = frame.implementation
-    series = [nw.new_series(name, own, backend=backend) for name, own in changed.items()]
-    return as_columns(frame.with_columns(*series).to_native())

@@ -20,7 +20,8 @@ import numpy as np
 
 from lmmfit._jit import njit
 
-BLOCK = 256
+BLOCK = 496  # groups; no power of two, or rows of the work array would share cache sets
+_HALF = 248  # where a block leaves more behind: what stays in the first-level cache
 _LOG_2 = 0.6931471805599453
 _MANTISSA = 0x000FFFFFFFFFFFFF
 _ONE = 0x3FF0000000000000
@@ -49,8 +50,8 @@ def packed(a, b, q):
 def _log_product(values, bits):
     """Sum of the logarithms of positive values, with one logarithm.
 
-    Exponents are added as integers and mantissas, each in [1, 2), multiplied: a block of
-    256 cannot overflow.
+    Exponents are added as integers and mantissas, each in [1, 2), multiplied: 1023 of them
+    cannot overflow, and a block has fewer.
     """
     exponent = 0
     for i in range(values.size):
@@ -190,36 +191,54 @@ def _subtract_1(rows, c_row, lo, k00, total):
 def _subtract_2(rows, c_row, lo, k00, k01, k11, total):
     """Two effects: K c_j stays in registers and meets three columns at a time."""
     c, size = c_row.shape[1], k00.size
-    for j in range(c):
-        x = rows[c_row[0, j], lo : lo + size]
-        y = rows[c_row[1, j], lo : lo + size]
-        for first in range(0, j + 1, 3):
-            i1, i2 = min(first + 1, j), min(first + 2, j)
-            a0, a1 = rows[c_row[0, first], lo : lo + size], rows[c_row[1, first], lo : lo + size]
-            if i1 == first:
-                s0 = 0.0
-                for g in range(size):
-                    u, v = k00[g] * x[g] + k01[g] * y[g], k01[g] * x[g] + k11[g] * y[g]
-                    s0 += a0[g] * u + a1[g] * v
-                total[first, j] -= s0
-                continue
-            b0, b1 = rows[c_row[0, i1], lo : lo + size], rows[c_row[1, i1], lo : lo + size]
+    hi = lo + size
+    for first in range(0, c, 3):
+        _subtract_2_corner(rows, c_row, lo, k00, k01, k11, first, total)
+        i1, i2 = min(first + 1, c - 1), min(first + 2, c - 1)
+        a0, a1 = rows[c_row[0, first], lo:hi], rows[c_row[1, first], lo:hi]
+        b0, b1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
+        d0, d1 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+        for j in range(first + 3, c):
+            x, y = rows[c_row[0, j], lo:hi], rows[c_row[1, j], lo:hi]
             s0 = s1 = s2 = 0.0
-            if i2 == i1:
-                for g in range(size):
-                    u, v = k00[g] * x[g] + k01[g] * y[g], k01[g] * x[g] + k11[g] * y[g]
-                    s0 += a0[g] * u + a1[g] * v
-                    s1 += b0[g] * u + b1[g] * v
-            else:
-                d0, d1 = rows[c_row[0, i2], lo : lo + size], rows[c_row[1, i2], lo : lo + size]
-                for g in range(size):
-                    u, v = k00[g] * x[g] + k01[g] * y[g], k01[g] * x[g] + k11[g] * y[g]
-                    s0 += a0[g] * u + a1[g] * v
-                    s1 += b0[g] * u + b1[g] * v
-                    s2 += d0[g] * u + d1[g] * v
-                total[i2, j] -= s2
+            for g in range(size):
+                u, v = k00[g] * x[g] + k01[g] * y[g], k01[g] * x[g] + k11[g] * y[g]
+                s0 += a0[g] * u + a1[g] * v
+                s1 += b0[g] * u + b1[g] * v
+                s2 += d0[g] * u + d1[g] * v
             total[first, j] -= s0
             total[i1, j] -= s1
+            total[i2, j] -= s2
+
+
+@njit(fastmath=True)
+def _subtract_2_corner(rows, c_row, lo, k00, k01, k11, first, total):
+    """The products of up to three columns from ``first`` on with each other, in one pass."""
+    c, size = c_row.shape[1], k00.size
+    hi = lo + size
+    i1, i2 = min(first + 1, c - 1), min(first + 2, c - 1)
+    a0, a1 = rows[c_row[0, first], lo:hi], rows[c_row[1, first], lo:hi]
+    b0, b1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
+    d0, d1 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+    saa = sab = sbb = sad = sbd = sdd = 0.0
+    for g in range(size):
+        u, v = k00[g] * a0[g] + k01[g] * a1[g], k01[g] * a0[g] + k11[g] * a1[g]
+        saa += a0[g] * u + a1[g] * v
+        sab += b0[g] * u + b1[g] * v
+        sad += d0[g] * u + d1[g] * v
+        u, v = k00[g] * b0[g] + k01[g] * b1[g], k01[g] * b0[g] + k11[g] * b1[g]
+        sbb += b0[g] * u + b1[g] * v
+        sbd += d0[g] * u + d1[g] * v
+        u, v = k00[g] * d0[g] + k01[g] * d1[g], k01[g] * d0[g] + k11[g] * d1[g]
+        sdd += d0[g] * u + d1[g] * v
+    total[first, first] -= saa
+    if i1 > first:
+        total[first, i1] -= sab
+        total[i1, i1] -= sbb
+    if i2 > i1:
+        total[first, i2] -= sad
+        total[i1, i2] -= sbd
+        total[i2, i2] -= sdd
 
 
 @njit(fastmath=True)
@@ -261,6 +280,12 @@ def _subtract_block(rows, c_row, lo, work, total):
 def _reduce_block(rows, g_row, c_row, lo, work, t_at, b_at, e_at):
     """B = I - G K, T = B G and E = B C of each group, into rows of work."""
     q, c = c_row.shape
+    if q == 2:
+        _reduce_2(rows, g_row, c_row, lo, work, b_at, e_at)
+        for a in range(2):
+            for b in range(a, 2):
+                _combine(rows, g_row, b, lo, work, b_at + 2 * a, work[t_at + a + b])
+        return
     size = work.shape[1]
     for a in range(q):
         for b in range(q):
@@ -277,6 +302,41 @@ def _reduce_block(rows, g_row, c_row, lo, work, t_at, b_at, e_at):
             _combine(rows, g_row, b, lo, work, b_at + a * q, work[t_at + packed(a, b, q)])
         for j in range(c):
             _combine(rows, c_row, j, lo, work, b_at + a * q, work[e_at + a * c + j])
+
+
+@njit(fastmath=True)
+def _reduce_2(rows, g_row, c_row, lo, work, b_at, e_at):
+    """B and E for two effects; the sums of the elements of T over the block are returned."""
+    c, size = c_row.shape[1], work.shape[1]
+    hi = lo + size
+    g00, g01 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi]
+    g11 = rows[g_row[1, 1], lo:hi]
+    b00, b01, b10, b11 = work[b_at], work[b_at + 1], work[b_at + 2], work[b_at + 3]
+    sums = _invert_2(g00, g01, g11, work[0], work[1], work[2], b00, b01, b10, b11)
+    for j in range(c):
+        x, y = rows[c_row[0, j], lo:hi], rows[c_row[1, j], lo:hi]
+        e0, e1 = work[e_at + j], work[e_at + c + j]
+        for g in range(size):
+            u, v = x[g], y[g]
+            e0[g] = b00[g] * u + b01[g] * v
+            e1[g] = b10[g] * u + b11[g] * v
+    return sums
+
+
+@njit(fastmath=True)
+def _invert_2(g00, g01, g11, k00, k01, k11, b00, b01, b10, b11):
+    """B = I - G K of each group, and the sums of T = B G."""
+    s00 = s01 = s11 = 0.0
+    for i in range(b00.size):
+        g0, g1, g2 = g00[i], g01[i], g11[i]
+        k0, k1, k2 = k00[i], k01[i], k11[i]
+        w00, w01 = 1.0 - g0 * k0 - g1 * k1, -g0 * k1 - g1 * k2
+        w10, w11 = -g1 * k0 - g2 * k1, 1.0 - g1 * k1 - g2 * k2
+        b00[i], b01[i], b10[i], b11[i] = w00, w01, w10, w11
+        s00 += w00 * g0 + w01 * g1
+        s01 += w00 * g1 + w01 * g2
+        s11 += w10 * g1 + w11 * g2
+    return s00, s01, s11
 
 
 @njit(fastmath=True)
@@ -299,22 +359,60 @@ def _combine(rows, index, column, lo, work, b_at, out):
 
 @njit(fastmath=True)
 def _gram(e, out):
-    """Add the lower triangle of e @ e.T to out, three entries at a time."""
-    size = e.shape[1]
-    for i in range(e.shape[0]):
-        x = e[i]
-        for first in range(0, i + 1, 3):
-            y0, y1, y2 = e[first], e[min(first + 1, i)], e[min(first + 2, i)]
-            s0 = s1 = s2 = 0.0
-            for g in range(size):
-                s0 += x[g] * y0[g]
-                s1 += x[g] * y1[g]
-                s2 += x[g] * y2[g]
-            out[i, first] += s0
-            if first + 1 <= i:
-                out[i, first + 1] += s1
-            if first + 2 <= i:
-                out[i, first + 2] += s2
+    """Add the lower triangle of e @ e.T to out, in tiles of three by three."""
+    n, size = e.shape
+    for first in range(0, n, 3):
+        i1, i2 = min(first + 1, n - 1), min(first + 2, n - 1)
+        x0, x1, x2 = e[first], e[i1], e[i2]
+        s00 = s10 = s11 = s20 = s21 = s22 = 0.0
+        for g in range(size):
+            s00 += x0[g] * x0[g]
+            s10 += x1[g] * x0[g]
+            s11 += x1[g] * x1[g]
+            s20 += x2[g] * x0[g]
+            s21 += x2[g] * x1[g]
+            s22 += x2[g] * x2[g]
+        out[first, first] += s00
+        if i1 > first:
+            out[i1, first] += s10
+            out[i1, i1] += s11
+        if i2 > i1:
+            out[i2, first] += s20
+            out[i2, i1] += s21
+            out[i2, i2] += s22
+        for below in range(first + 3, n, 3):
+            _gram_tile(e, first, below, out)
+
+
+@njit(fastmath=True)
+def _gram_tile(e, first, below, out):
+    """Three rows of e from ``below`` on with three from ``first`` on."""
+    n, size = e.shape
+    j1, j2 = min(below + 1, n - 1), min(below + 2, n - 1)
+    x0, x1, x2 = e[first], e[first + 1], e[first + 2]
+    y0, y1, y2 = e[below], e[j1], e[j2]
+    s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = 0.0
+    for g in range(size):
+        s00 += y0[g] * x0[g]
+        s01 += y0[g] * x1[g]
+        s02 += y0[g] * x2[g]
+        s10 += y1[g] * x0[g]
+        s11 += y1[g] * x1[g]
+        s12 += y1[g] * x2[g]
+        s20 += y2[g] * x0[g]
+        s21 += y2[g] * x1[g]
+        s22 += y2[g] * x2[g]
+    out[below, first] += s00
+    out[below, first + 1] += s01
+    out[below, first + 2] += s02
+    if j1 > below:
+        out[j1, first] += s10
+        out[j1, first + 1] += s11
+        out[j1, first + 2] += s12
+    if j2 > j1:
+        out[j2, first] += s20
+        out[j2, first + 1] += s21
+        out[j2, first + 2] += s22
 
 
 @njit(fastmath=True)
@@ -322,6 +420,18 @@ def _dot(x, y):
     s = 0.0
     for g in range(x.size):
         s += x[g] * y[g]
+    return s
+
+
+@njit(fastmath=True)
+def _weighted_sum(x, multiplicity, lo):
+    s = 0.0
+    if multiplicity.size:
+        for g in range(x.size):
+            s += multiplicity[lo + g] * x[g]
+    else:
+        for g in range(x.size):
+            s += x[g]
     return s
 
 
@@ -351,18 +461,20 @@ def gradient_sums(rows, g_row, c_row, multiplicity, lam, work, total, sum_t, sum
     t_at, b_at = count + q, 3 * count + q
     e_at = b_at + q * q
     logdet = 0.0
-    for lo in range(0, rows.shape[1], BLOCK):
-        block = _block(work, c_row, min(BLOCK, rows.shape[1] - lo))
+    for lo in range(0, rows.shape[1], _HALF):
+        block = _block(work, c_row, min(_HALF, rows.shape[1] - lo))
         logdet += _factor_block(rows, g_row, multiplicity, lam, lo, block)
         _subtract_block(rows, c_row, lo, block, total)
-        _reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
-        e = block[e_at : e_at + q * c]
-        _gram(e, sum_ee)
-        for r in range(count):
-            if multiplicity.size == 0:
-                sum_t[r] += np.sum(block[t_at + r])
-            else:
-                sum_t[r] += _dot(block[t_at + r], multiplicity[lo : lo + block.shape[1]])
+        if q == 2 and multiplicity.size == 0:
+            t00, t01, t11 = _reduce_2(rows, g_row, c_row, lo, block, b_at, e_at)
+            sum_t[0] += t00
+            sum_t[1] += t01
+            sum_t[2] += t11
+        else:
+            _reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
+            for r in range(count):
+                sum_t[r] += _weighted_sum(block[t_at + r], multiplicity, lo)
+        _gram(block[e_at : e_at + q * c], sum_ee)
     return logdet
 
 
@@ -374,8 +486,8 @@ def hessian_sums(rows, g_row, c_row, multiplicity, lam, omega, work, sum_tt, sum
     t_at, q_at = count + q, 2 * count + q
     b_at = 3 * count + q
     e_at = b_at + q * q
-    for lo in range(0, rows.shape[1], BLOCK):
-        block = _block(work, c_row, min(BLOCK, rows.shape[1] - lo))
+    for lo in range(0, rows.shape[1], _HALF):
+        block = _block(work, c_row, min(_HALF, rows.shape[1] - lo))
         _factor_block(rows, g_row, multiplicity, lam, lo, block)
         _reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
         size = block.shape[1]

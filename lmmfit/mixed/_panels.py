@@ -32,7 +32,10 @@ def panels(ax, n_rows, n_columns, figsize, **shared):
     Returns
     -------
     figure : Figure or SubFigure
+        Where the panels lie.
     axes : ndarray of shape (n_rows, n_columns)
+    alone : bool
+        Whether nothing else lies there, so that titles and labels may go to the figure.
 
     Raises
     ------
@@ -45,28 +48,26 @@ def panels(ax, n_rows, n_columns, figsize, **shared):
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError("plots need matplotlib: `pip install 'lmmfit[plot]'`.") from error
-    if ax is None:
+    if isinstance(ax, Axes) and n_rows * n_columns > 1:
+        place = ax.get_subplotspec()
+        if place is None:
+            raise ValueError("ax lies in no grid of subplots; give a figure or an array of axes.")
+        figure = ax.figure
+        ax.remove()
+        ax = figure.add_subfigure(place)
+    elif ax is None:
         from matplotlib import pyplot
 
         ax = pyplot.figure(figsize=figsize, layout="constrained")
     if hasattr(ax, "subplots"):
-        return ax, ax.subplots(n_rows, n_columns, squeeze=False, **shared)
-    if isinstance(ax, Axes):
-        if n_rows == n_columns == 1:
-            return ax.figure, np.array([[ax]])
-        place = ax.get_subplotspec()
-        if place is None:
-            raise ValueError("ax lies in no grid of subplots; give a figure or an array of axes.")
-        ax.set_axis_off()
-        grid = place.subgridspec(n_rows, n_columns)
-        return ax.figure, grid.subplots(squeeze=False, **shared)
-    axes = np.asarray(ax, dtype=object)
+        return ax, ax.subplots(n_rows, n_columns, squeeze=False, **shared), True
+    axes = np.atleast_1d(np.asarray(ax, dtype=object))
     if axes.size != n_rows * n_columns:
         raise ValueError(
             f"ax has {axes.size} axes; this picture has {n_rows * n_columns} panels "
             f"({n_rows} x {n_columns})."
         )
-    return axes.flat[0].figure, axes.reshape(n_rows, n_columns)
+    return axes.flat[0].figure, axes.reshape(n_rows, n_columns), False
 
 
 def clear_frame(ax):

@@ -53,7 +53,7 @@ class ResidualsDisplay:
     >>> model = LinearMixedModel(random="(Days | Subject)").fit(X, y)
     >>> display = ResidualsDisplay.from_estimator(model, X, y)
     >>> display.ordered[[0, -1]].round(2)
-    array([-3.96,  5.18])
+    array([-3.95,  5.18])
     """
 
     def __init__(self, fitted, residuals, sigma, response="response"):
@@ -93,15 +93,15 @@ class ResidualsDisplay:
         """
         columns = columns_of(model, X)
         values, name = response_of(model, y, len(columns))
-        fitted = predict_rows(
-            model.result_, model.design_, columns, new_levels=model.new_levels
-        )
+        fitted = predict_rows(model.result_, model.design_, columns, new_levels=model.new_levels)
         sigma = float(np.sqrt(model.sigma2_)) or 1.0
         residuals = (values - fitted) / sigma
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=np.float64)
             if weight.shape != values.shape:
-                raise ValueError(f"sample_weight must have shape {values.shape}, got {weight.shape}.")
+                raise ValueError(
+                    f"sample_weight must have shape {values.shape}, got {weight.shape}."
+                )
             counts = weight > 0.0
             residuals, fitted = (residuals * np.sqrt(weight))[counts], fitted[counts]
         return cls(fitted, residuals, sigma, name).plot(ax=ax)
@@ -118,7 +118,7 @@ class ResidualsDisplay:
         -------
         ResidualsDisplay
         """
-        self.figure_, self.axes_ = panels(ax, 1, 2, self.figsize, sharey=True)
+        self.figure_, self.axes_, _ = panels(ax, 1, 2, self.figsize, sharey=True)
         left, right = self.axes_.flat
         many = len(self.fitted) > 2000
         dots = {

@@ -1,0 +1,440 @@
+"""Kernels against plain NumPy: group by group, and the whole model by n x n matrices."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.optimize
+
+from lmmfit.mixed import MixedStatistics, _kernels, _profile_kernels, _row_kernels
+from lmmfit.mixed import profiled_criterion
+
+BLOCK_BOUNDARIES = (1, 255, 256, 257, 600)
+SIZES = [(q, c) for q in (1, 2, 3, 4) for c in (1, 2, 3, 4, 5)]
+
+
+def _pairs(q):
+    return [(a, b) for a in range(q) for b in range(a, q)]
+
+
+def _sums(q, c, m, counted, seed=0):
+    """Cross-products of m groups laid out for the kernels, and the same as lists."""
+    rng = np.random.default_rng([q, c, m, seed])
+    pairs = _pairs(q)
+    g_row, c_row = np.empty((q, q), np.int64), np.empty((q, c), np.int64)
+    for k, (a, b) in enumerate(pairs):
+        g_row[a, b] = g_row[b, a] = k
+    c_row[:] = len(pairs) + rng.permutation(q * c).reshape(q, c)
+    rows, grams, crosses = np.empty((len(pairs) + q * c, m)), [], []
+    for i in range(m):
+        z, v = rng.normal(size=(2 + i % 4, q)), rng.normal(size=(2 + i % 4, c))
+        grams.append(z.T @ z)
+        crosses.append(z.T @ v)
+        rows[g_row.ravel(), i] = grams[-1].ravel()
+        rows[c_row.ravel(), i] = crosses[-1].ravel()
+    multiplicity = rng.integers(0, 4, size=m).astype(float) if counted else np.empty(0)
+    counts = multiplicity if counted else np.ones(m)
+    factor = np.tril(rng.normal(size=(q, q)))
+    return SimpleNamespace(
+        arrays=(rows, g_row, c_row, multiplicity, factor),
+        groups=list(zip(grams, crosses, counts, strict=True)),
+        factor=factor,
+        work=np.full(_kernels.work_size(q, c), np.nan),
+        omega=(lambda a: a @ a.T)(rng.normal(size=(c, c))),
+    )
+
+
+def _per_group(factor, gram, cross):
+    """K, log|A|, T and E of one group by their definitions."""
+    q = len(factor)
+    A = np.eye(q) + factor.T @ gram @ factor
+    K = factor @ np.linalg.solve(A, factor.T)
+    B = np.eye(q) - gram @ K
+    return K, np.linalg.slogdet(A)[1], B @ gram, B @ cross
+
+
+def _packed(matrix):
+    return np.array([matrix[pair] for pair in _pairs(len(matrix))])
+
+
+def _twin(sums, c):
+    """What the three passes over the groups must give."""
+    q = len(sums.factor)
+    count = q * (q + 1) // 2
+    out = SimpleNamespace(
+        logdet=0.0,
+        total=np.zeros((c, c)),
+        t=np.zeros(count),
+        ee=np.zeros((q * c, q * c)),
+        tt=np.zeros((count, count)),
+        tq=np.zeros((count, count)),
+    )
+    for gram, cross, copies in sums.groups:
+        K, logdet, T, E = _per_group(sums.factor, gram, cross)
+        packed_t, packed_q = _packed(T), _packed(E @ sums.omega @ E.T)
+        out.logdet += copies * logdet
+        out.total -= cross.T @ K @ cross
+        out.t += copies * packed_t
+        out.ee += np.outer(E.ravel(), E.ravel())
+        out.tt += copies * np.outer(packed_t, packed_t)
+        out.tq += np.outer(packed_t, packed_q)
+    return out
+
+
+def _close(got, wanted):
+    wanted = np.asarray(wanted)
+    np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11 * (1 + np.abs(wanted).max()))
+
+
+def _check_group_sums(q, c, m, counted):
+    sums = _sums(q, c, m, counted)
+    wanted = _twin(sums, c)
+    total = np.full((c, c), 7.0)
+    logdet = _kernels.value_sums(*sums.arrays, sums.work, total)
+    _close(logdet, wanted.logdet)
+    _close(np.triu(total - 7.0), np.triu(wanted.total))
+    sum_t, sum_ee = np.full(len(wanted.t), 2.0), np.full_like(wanted.ee, 3.0)
+    total[:] = 7.0
+    logdet = _kernels.gradient_sums(*sums.arrays, sums.work, total, sum_t, sum_ee)
+    _close(logdet, wanted.logdet)
+    _close(np.triu(total - 7.0), np.triu(wanted.total))
+    _close(sum_t - 2.0, wanted.t)
+    _close(np.tril(sum_ee - 3.0), np.tril(wanted.ee))
+    sum_tt, sum_tq = np.full_like(wanted.tt, 4.0), np.full_like(wanted.tq, 5.0)
+    _kernels.hessian_sums(*sums.arrays, sums.omega, sums.work, sum_tt, sum_tq)
+    _close(sum_tt - 4.0, wanted.tt)
+    _close(sum_tq - 5.0, wanted.tq)
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["each once", "with multiplicity"])
+@pytest.mark.parametrize(("q", "c"), SIZES)
+def test_group_sums_small(q, c, counted):
+    _check_group_sums(q, c, 9, counted)
+
+
+@pytest.mark.parametrize("m", BLOCK_BOUNDARIES)
+@pytest.mark.parametrize("q", [1, 2, 3, 4])
+def test_group_sums_at_the_boundaries_of_blocks(q, m):
+    for counted in (False, True):
+        _check_group_sums(q, 3, m, counted)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_group_sums_without_variance(q):
+    sums = _sums(q, 2, 5, False)
+    sums.arrays[4][:] = 0.0
+    total = np.zeros((2, 2))
+    assert _kernels.value_sums(*sums.arrays, sums.work, total) == 0.0
+    assert not total.any()
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_log_determinants_of_extreme_groups(q):
+    """Pivots from 1 to 1e250 in one block: their product would overflow."""
+    sums = _sums(q, 1, 300, False)
+    scale = np.geomspace(1.0, 1e120 if q == 2 else 1e250, 300)
+    sums.arrays[0][:] *= scale
+    sums.factor[:] = np.eye(q)
+    total = np.zeros((1, 1))
+    logdet = _kernels.value_sums(*sums.arrays, sums.work, total)
+    wanted = sum(
+        np.linalg.slogdet(np.eye(q) + factor * gram)[1]
+        for factor, (gram, *_) in zip(scale, sums.groups, strict=True)
+    )
+    assert logdet == pytest.approx(wanted, rel=1e-11)
+
+
+def _profile(total, logdet, nu, reml):
+    c = len(total)
+    chol, omega = np.empty((2, c, c))
+    beta, covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
+    value, rss = _profile_kernels.profile(
+        np.triu(total), logdet, nu, reml, chol, beta, covariance, omega
+    )
+    return SimpleNamespace(value=value, rss=rss, beta=beta, covariance=covariance, omega=omega)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 4])
+def test_profile_small(p, reml):
+    rng = np.random.default_rng(p)
+    rows = rng.normal(size=(12, p + 1))
+    total, nu = rows.T @ rows, 12.0 - p * reml
+    got = _profile(total, 1.5, nu, reml)
+    beta = np.linalg.solve(total[:p, :p], total[:p, p])
+    rss = total[p, p] - beta @ total[:p, p]
+    value = 1.5 + nu * (1.0 + np.log(2.0 * np.pi * rss / nu))
+    value += np.linalg.slogdet(total[:p, :p])[1] if reml else 0.0
+    w = np.append(-beta, 1.0)
+    omega = nu / rss * np.outer(w, w)
+    covariance = np.linalg.inv(total[:p, :p])
+    omega[:p, :p] += reml * covariance
+    _close(got.value, value)
+    _close(got.rss, rss)
+    _close(got.beta, beta)
+    _close(got.covariance, covariance)
+    _close(got.omega, omega)
+
+
+def test_profile_of_an_indefinite_total_is_nan():
+    got = _profile(np.array([[-1.0, 0.0], [0.0, 1.0]]), 0.0, 5.0, True)
+    assert np.isnan(got.value)
+    assert np.isnan(got.rss)
+
+
+def test_profile_of_an_exact_fit_has_no_residual():
+    rows = np.array([[1.0, 2.0], [2.0, 4.0]])
+    got = _profile(rows.T @ rows, 0.0, 2.0, False)
+    assert got.rss == 0.0
+    assert got.value == -np.inf
+
+
+# The whole criterion.
+
+
+def _criterion(data, method):
+    statistics = MixedStatistics.from_arrays(
+        data.y, data.X, data.Z, data.groups, sample_weight=data.weights
+    )
+    return profiled_criterion(statistics, method)
+
+
+def _theta(dense, q, seed=0):
+    rng = np.random.default_rng([seed, q])
+    return rng.normal(0, 0.8, size=q * (q + 1) // 2)
+
+
+@pytest.mark.parametrize("method", ["ml", "reml"])
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("q", [1, 2, 3, 4])
+def test_criterion_small(dense, q, p, method):
+    for shared, weighted in ((True, False), (False, True)):
+        data = dense.problem(q, p, intercept=shared, shared=shared, weighted=weighted)
+        theta = _theta(dense, q)
+        got = _criterion(data, method).evaluate(theta, order=2)
+        value, gradient, hessian = dense.evaluate(
+            theta, data.y, data.X, data.Z, data.groups, method, data.weights
+        )
+        assert got.value == pytest.approx(value, rel=1e-10)
+        scale = 1e-9 * (1 + np.abs(hessian).max())
+        np.testing.assert_allclose(got.gradient, gradient, rtol=1e-8, atol=scale)
+        np.testing.assert_allclose(got.hessian, hessian, rtol=1e-8, atol=scale)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_deviance_is_the_minimum_of_the_dense_density(dense, q):
+    data = dense.problem(q, 2, m=6, shared=False, seed=3)
+    theta, model = _theta(dense, q), (data.y, data.X, data.Z, data.groups)
+
+    def objective(x):
+        return dense.density(x[:2], np.exp(x[2]), theta, *model)
+
+    found = scipy.optimize.minimize(objective, np.zeros(3), method="BFGS")
+    best = scipy.optimize.minimize(
+        objective, found.x, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11}
+    )
+    criterion = _criterion(data, "ml")
+    assert criterion(theta) == pytest.approx(best.fun, abs=1e-7)
+    slope = np.abs(scipy.optimize.approx_fprime(best.x, objective, 1e-6)).max()
+    assert slope < 1e-3
+
+
+@pytest.mark.parametrize("method", ["ml", "reml"])
+@pytest.mark.parametrize("q", [1, 2, 3, 4])
+def test_derivatives_agree_with_differences(dense, q, method):
+    data = dense.problem(q, 3, m=300, weighted=True, seed=1)
+    criterion, theta, h = _criterion(data, method), _theta(dense, q, 1), 1e-5
+    got = criterion.evaluate(theta, order=2)
+    for j, step in enumerate(h * np.eye(len(theta))):
+        up, down = (criterion.evaluate(theta + s, order=1) for s in (step, -step))
+        slope = (up.value - down.value) / (2 * h)
+        assert got.gradient[j] == pytest.approx(slope, rel=1e-6, abs=1e-5)
+        bend = (up.gradient - down.gradient) / (2 * h)
+        np.testing.assert_allclose(
+            got.hessian[j], bend, rtol=1e-6, atol=1e-7 * np.abs(got.hessian).max()
+        )
+    np.testing.assert_array_equal(got.hessian, got.hessian.T)
+
+
+def test_orders_agree(dense):
+    criterion = _criterion(dense.problem(3, 2), "reml")
+    theta = _theta(dense, 3)
+    value, first, second = (criterion.evaluate(theta, order=order) for order in (0, 1, 2))
+    assert criterion(theta) == value.value == first.value == second.value
+    assert value.gradient is None
+    assert first.hessian is None
+    np.testing.assert_array_equal(first.gradient, second.gradient)
+
+
+@pytest.mark.parametrize("method", ["ml", "reml"])
+def test_value_and_gradient_to_fifty_digits(dense, method):
+    """Two effects, two fixed effects, seven rows: the definition in extended precision."""
+    data = dense.problem(2, 2, m=3, rows=(2, 4), seed=5, shared=False)
+    n, p, q = len(data.y), 2, 2
+    theta = [0.8, -0.3, 1.1]
+    with mpmath.workdps(50):
+        y, X = mpmath.matrix(data.y.tolist()), mpmath.matrix(data.X.tolist())
+
+        def value(*theta):
+            factor = mpmath.matrix(q, q)
+            for t, at in zip(theta, dense.positions(q), strict=True):
+                factor[at] = t
+            P = factor * factor.T
+            V = mpmath.eye(n)
+            for i in range(n):
+                for j in range(n):
+                    if data.groups[i] == data.groups[j]:
+                        V[i, j] += sum(
+                            mpmath.mpf(data.Z[i, a]) * P[a, b] * mpmath.mpf(data.Z[j, b])
+                            for a in range(q)
+                            for b in range(q)
+                        )
+            inverse = V**-1
+            information = X.T * inverse * X
+            residual = y - X * (information**-1 * (X.T * inverse * y))
+            rss = (residual.T * inverse * residual)[0]
+            nu = mpmath.mpf(n - p if method == "reml" else n)
+            total = mpmath.log(mpmath.det(V)) + nu * (1 + mpmath.log(2 * mpmath.pi * rss / nu))
+            return total + (mpmath.log(mpmath.det(information)) if method == "reml" else 0)
+
+        wanted = float(value(*theta))
+        unit = np.eye(3, dtype=int).tolist()
+        gradient = [float(mpmath.diff(value, tuple(theta), tuple(e))) for e in unit]
+        mixed = float(mpmath.diff(value, tuple(theta), (1, 0, 1)))
+    got = _criterion(data, method).evaluate(theta, order=2)
+    assert got.value == pytest.approx(wanted, rel=1e-13)
+    np.testing.assert_allclose(got.gradient, gradient, rtol=1e-11)
+    assert got.hessian[0, 2] == pytest.approx(mixed, rel=1e-9)
+
+
+def test_uncorrelated_blocks_equal_a_diagonal_factor(frames):
+    """The blocks of || have the derivatives of the full factor at their positions."""
+    from lmmfit.mixed import as_columns, bind_design, parse_random
+
+    columns = as_columns(frames["sleepstudy"])
+    criteria = []
+    for random in ("(Days || Subject)", "(Days | Subject)"):
+        design = bind_design(columns, parse_random(random), "Days")
+        codes, levels = design.encode(columns)
+        y = columns.numeric("Reaction")
+        statistics = MixedStatistics.from_columns(
+            design.layout, design.vectors(columns), y, codes, levels
+        )
+        criteria.append(profiled_criterion(statistics))
+    split, full = criteria
+    got = split.evaluate([0.9, 0.25], order=2)
+    wanted = full.evaluate([0.9, 0.0, 0.25], order=2)
+    assert got.value == pytest.approx(wanted.value, rel=1e-12)
+    np.testing.assert_allclose(got.gradient, wanted.gradient[[0, 2]], rtol=1e-8)
+    np.testing.assert_allclose(got.hessian, wanted.hessian[np.ix_([0, 2], [0, 2])], rtol=1e-8)
+
+
+def test_criterion_checks_its_arguments(dense):
+    criterion = _criterion(dense.problem(2, 1), "ml")
+    for theta in ([1.0], np.eye(2), 1.0):
+        with pytest.raises(ValueError, match=r"theta must have shape \(3,\)"):
+            criterion(theta)
+    with pytest.raises(ValueError, match="method must be 'reml' or 'ml', got 'REML'"):
+        profiled_criterion(criterion.statistics, "REML")
+
+
+# The passes over rows and over groups before the first evaluation.
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("n_random", [0, 1, 2, 3])
+def test_accumulate_small(n_random, weighted, diagonal):
+    rng = np.random.default_rng(n_random)
+    n, c, m = 23, 4, 5
+    block, shift = rng.normal(size=(n, c)), rng.normal(size=c)
+    transform = np.triu(rng.normal(size=(c, c)))
+    if diagonal:
+        transform[:-1, :-1] = np.diag(np.diag(transform)[:-1])
+    codes = rng.integers(0, m, size=n)
+    weights = rng.uniform(size=n) if weighted else np.empty(0)
+    pairs = [(a, b) for a in range(n_random) for b in range(a, c)]
+    products, tail = np.ones((m, len(pairs))), np.ones((c, c))
+    V = (block - shift) @ transform
+    w = weights if weighted else np.ones(n)
+    _row_kernels.accumulate(
+        block.copy(), shift, transform, diagonal, codes, weights, n_random, products, tail
+    )
+    whole = V.T @ (w[:, None] * V)
+    for a in range(c):
+        for b in range(c):
+            inside = a >= n_random and b >= a
+            assert tail[a, b] == pytest.approx(1.0 + inside * whole[a, b], rel=1e-11)
+    for g in range(m):
+        own = (V * w[:, None])[codes == g].T @ V[codes == g]
+        _close(products[g], [1.0 + own[pair] for pair in pairs])
+
+
+@pytest.mark.parametrize("m", [1, 63, 64, 65, 130])
+def test_transpose_small(m):
+    products = np.random.default_rng(m).normal(size=(m, 5))
+    got = _row_kernels.transpose(products)
+    np.testing.assert_array_equal(got, products.T)
+    assert got.flags.c_contiguous
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 40])
+def test_classify_small(limit):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4, 60))
+    rows[1:3] = rng.normal(size=(2, 5))[:, rng.integers(0, 5, size=60)]
+    rows[1, rows[1] == rows[1, 0]] = 0.0
+    rows[1, 0] = -0.0  # equal to 0.0
+    used = np.array([1, 2])
+    classes, found = _row_kernels.classify(rows, used, limit)
+    _, wanted = np.unique(rows[used] + 0.0, axis=1, return_inverse=True)
+    if limit < 5:
+        assert found == -1
+        return
+    assert found == 5
+    assert len(set(zip(classes.tolist(), wanted.ravel().tolist(), strict=True))) == 5
+    assert classes[0] == 0
+    assert classes.max() == 4
+
+
+def test_compress_small():
+    rng = np.random.default_rng(1)
+    m, g_used, c_used = 40, np.array([0, 2]), np.array([1, 2, 3])
+    classes = rng.integers(0, 3, size=m)
+    rows = rng.normal(size=(4, m))
+    rows[[0, 2]] = rng.normal(size=(2, 3))[:, classes]
+    out, multiplicity = _row_kernels.compress(rows, g_used, c_used, classes, 3)
+    assert out.shape == (5, 9)
+    for k in range(3):
+        members, own = rows[:, classes == k], slice(3 * k, 3 * k + 3)
+        assert multiplicity[own].tolist() == [members.shape[1], 0, 0]
+        np.testing.assert_array_equal(out[:2, own], np.tile(members[g_used, :1], 3))
+        stand_in = out[2:, own]
+        _close(stand_in @ stand_in.T, members[c_used] @ members[c_used].T)
+
+
+def test_compress_of_proportional_groups_small():
+    """A class whose cross-products have rank one: pivots lost to rounding give zeros."""
+    rng = np.random.default_rng(2)
+    rows = np.vstack([np.ones(30), np.outer([1.0, 3.0, 0.1], rng.normal(size=30))])
+    used = np.array([1, 2, 3])
+    out, _ = _row_kernels.compress(rows, np.array([0]), used, np.zeros(30, np.int64), 1)
+    assert np.isfinite(out).all()
+    _close(out[1:] @ out[1:].T, rows[1:] @ rows[1:].T)
+
+
+@pytest.mark.slow
+def test_kernels_without_the_compiler():
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "_small"]
+    # The hash of classify wraps around, of which NumPy warns and compiled code does not.
+    command += ["-W", "ignore:overflow encountered:RuntimeWarning", __file__]
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=os.path.dirname(__file__)
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert " skipped" not in ran.stdout
