@@ -9,7 +9,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     column_or_1d,
     validate_data,
@@ -342,7 +341,11 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         plain = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
         y = values if plain else column_or_1d(y, dtype=np.float64, warn=True)
         y = np.asarray(y, dtype=np.float64)
-        check_consistent_length(y, range(len(columns)))
+        if len(y) != len(columns):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {len(columns)} rows and y {len(y)}."
+            )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
         return y, sample_weight

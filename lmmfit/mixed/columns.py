@@ -62,18 +62,21 @@ class PandasColumns:
 
     def __init__(self, frame):
         self.frame = frame
-        self.names = list(frame.columns)
+        self.names = frame.columns.tolist()
+        self._series = {}
 
     def __len__(self):
         return len(self.frame)
 
     def raw(self, name):
         """The column as a pandas Series."""
-        return self.frame[name]
+        if name not in self._series:
+            self._series[name] = self.frame[name]
+        return self._series[name]
 
     def is_numeric(self, name):
         """Whether the column holds numbers or booleans."""
-        return _kind(self.frame[name].dtype) in "biuf"
+        return _kind(self.raw(name).dtype) in "biuf"
 
     def numeric(self, name):
         """The column as an array of numbers, without a copy where the frame allows it.
@@ -83,7 +86,7 @@ class PandasColumns:
         ValueError
             If the column does not hold numbers.
         """
-        series = self.frame[name]
+        series = self.raw(name)
         if _kind(series.dtype) not in "biuf":
             raise ValueError(_not_numeric(name, series.to_numpy()))
         column = series.to_numpy()
@@ -93,7 +96,7 @@ class PandasColumns:
 
     def missing(self, name):
         """Flags of missing values, or None where there are none."""
-        series = self.frame[name]
+        series = self.raw(name)
         kind = getattr(series.dtype, "kind", "O") if isinstance(series.dtype, np.dtype) else "O"
         if kind in "biu" or (kind == "f" and not np.isnan(series.to_numpy().sum())):
             return None

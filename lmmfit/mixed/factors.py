@@ -171,10 +171,10 @@ def factorize(column, name):
 
     if isinstance(column, np.ndarray):
         codes, labels = _factorize_array(column)
-    elif nw.dependencies.is_pandas_series(column):
-        codes, labels = _factorize_pandas(column)
-    else:
+    elif isinstance(column, nw.Series):
         codes, labels = _factorize_series(column)
+    else:
+        codes, labels = _factorize_pandas(column)
     if codes.size and codes.min() < 0:
         row = int(np.argmin(codes))
         raise ValueError(

@@ -1,6 +1,7 @@
 """Sufficient statistics of a linear mixed model: cross-products, additive over rows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -228,6 +229,7 @@ class MixedStatistics:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def _kept(r, c):
     """Indices of the products kept by group: the first r rows of the upper triangle."""
     pairs = [(a, b) for a in range(r) for b in range(a, c)]
@@ -238,7 +240,9 @@ def _complete(tail, products, r):
     """Symmetric total from the sums by group and those of the other columns."""
     if r:
         tail[_kept(r, len(tail))] = products.sum(axis=0)
-    return np.triu(tail) + np.triu(tail, 1).T
+    total = tail + tail.T
+    total.flat[:: len(tail) + 1] *= 0.5
+    return total
 
 
 def _choose_basis(layout, columns, names):
