@@ -46,11 +46,9 @@ def _list_table(rows):
     body = [row for row in rows if not set("".join(row)) <= set("-: ")]
     lines = ["", ".. list-table::", "   :header-rows: 1", "   :class: benchmark", ""]
     for row in body:
-        lines += [
-            f"   {'*' if j == 0 else ' '} - {_escape(cell)}" for j, cell in enumerate(row)
-        ]
+        lines += [f"   {'*' if j == 0 else ' '} - {_escape(cell)}" for j, cell in enumerate(row)]
     return [*lines, ""]
 
 
 def _escape(text):
-    return re.sub(r"([\\*`|_])", r"\\\1", text)
+    return re.sub(r"([\\*`|_]|^-$)", r"\\\1", text)

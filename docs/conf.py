@@ -46,7 +46,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
-    "plot_gallery": True,
+    "capture_repr": ("_repr_html_",),
     "abort_on_example_error": True,
     "min_reported_time": 1e9,
     "remove_config_comments": True,
@@ -63,16 +63,22 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": [],
     "primary_sidebar_end": [],
-    "secondary_sidebar_items": {"index": [], "**": ["page-toc"]},
+    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_prev_next": True,
     "collapse_navigation": False,
 }
-html_sidebars = {"index": [], "**": ["search-field", "sidebar-nav-bs"]}
+_SIDEBAR = ["search-field", "sidebar-nav-bs"]
+html_sidebars = {"index": [], "benchmarks": [], "[!i]*/**": _SIDEBAR}
 
 # What scikit-learn adds to every estimator is described there.
-_ROUTING = ("set_fit_request", "set_partial_fit_request", "set_predict_request", "set_score_request")
+_ROUTING = (
+    "set_fit_request",
+    "set_partial_fit_request",
+    "set_predict_request",
+    "set_score_request",
+)
 
 
 def _leave_routing_out(app, what, name, thing, skip, options):

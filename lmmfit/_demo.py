@@ -103,7 +103,7 @@ def _compare(model, frame, fit):
         print(f"{name:<22}{own:>14.5f}{other:>14.5f}{own - other:>13.1e}")
     print(
         f"{'time of a refit':<22}{_seconds(own_time):>14}{_seconds(rival_time):>14}"
-        f"{f'{rival_time / own_time:.0f} x':>13}"
+        f"{_ratio(own_time, rival_time):>13}"
     )
     print(
         f"\nstatsmodels {statsmodels.__version__}. Times are medians of {_REPEATS} fits from a "

@@ -1,4 +1,6 @@
+import contextlib
 import importlib.metadata
+import io
 import os
 import re
 import subprocess
@@ -46,12 +48,10 @@ def refused(capsys, *arguments):
 def demo(tmp_path_factory):
     """Folder and text of one run of the demonstration."""
     folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        text = []
-        patch.setattr("builtins.print", lambda *args, **_: text.append(" ".join(map(str, args))))
+    text = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(text):
         assert main([]) == 0
-    return folder, "\n".join(text)
+    return folder, text.getvalue()
 
 
 def test_demo_shows_the_fit_beside_statsmodels(demo):

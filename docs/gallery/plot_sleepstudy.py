@@ -49,8 +49,5 @@ display = ResidualsDisplay.from_estimator(model, X, y)
 # Every display keeps the arrays that it draws.
 
 worst = abs(display.residuals).argsort()[::-1][:4]
-X.assign(Reaction=y, residual=display.residuals).iloc[worst]
-
-# %%
-
 plt.show()
+X.assign(Reaction=y, residual=display.residuals).iloc[worst]

@@ -25,6 +25,7 @@ class ArrayColumns:
 
     def raw(self, name):
         """The column as it is."""
+        _require(name, self.names)
         return self.array[:, self.names.index(name)]
 
     def is_numeric(self, name):
@@ -71,6 +72,7 @@ class PandasColumns:
     def raw(self, name):
         """The column as a pandas Series."""
         if name not in self._series:
+            _require(name, self.names)
             self._series[name] = self.frame[name]
         return self._series[name]
 
@@ -138,6 +140,7 @@ class FrameColumns:
 
     def raw(self, name):
         """The column as a narwhals series."""
+        _require(name, self.names)
         return self.frame.get_column(name)
 
     def is_numeric(self, name):
@@ -225,6 +228,11 @@ def as_columns(X):
         twice = sorted({name for name in columns.names if columns.names.count(name) > 1})
         raise ValueError(f"columns {twice} occur more than once; rename or drop the copies.")
     return columns
+
+
+def _require(name, names):
+    if name not in names:
+        raise ValueError(f"the data have no column {name!r}; their columns are {names}.")
 
 
 def _kind(dtype):

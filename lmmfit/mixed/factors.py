@@ -272,8 +272,11 @@ def _factorize_series(series):
         return _factorize_integers(series.to_numpy())
     if dtype.is_float():
         return _factorize_floats(np.asarray(series.to_numpy(), dtype=np.float64))
+    if dtype == nw.Categorical and series.implementation.is_polars():
+        series, dtype = series.cast(nw.String), nw.String  # polars keeps no order of categories
     if dtype in (nw.Categorical, nw.Enum):
-        categories = _objects(series.cat.get_categories())
+        categories = dtype.categories if dtype == nw.Enum else series.cat.get_categories()
+        categories = _objects(categories)
         position = {category: i for i, category in enumerate(categories.tolist())}
         codes = np.array([position.get(value, -1) for value in series.to_list()], dtype=np.int64)
         return _used_categories(codes, categories)
@@ -304,9 +307,9 @@ def _sorted_codes(codes, labels):
     return rank[codes], labels[order]
 
 
-def _objects(series):
-    out = np.empty(len(series), dtype=object)
-    out[:] = series.to_list()
+def _objects(labels):
+    out = np.empty(len(labels), dtype=object)
+    out[:] = list(labels)
     return out
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmmfit.linalg import semidefinite_root
+from lmmfit.linalg import lower_factor, semidefinite_root, symmetric_eigen
 from lmmfit.mixed.boundary import escape, null_directions, project
 from lmmfit.optimize import minimize_newton
 
 __all__ = ["Optimum", "optimize_criterion"]
 
 _EM_STEPS = 2
+_PATIENCE = 12  # Newton steps before the frame is turned
 _PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
 
 
@@ -76,7 +77,7 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
         return Optimum(zero, search.finish(zero), 1, True, "the fixed effects fit exactly", [], True)
     if not q:
         return Optimum(zero, search.finish(zero), 1, True, "closed form")
-    lambda_ = np.eye(q) if start is None else start
+    lambda_ = np.eye(q) if start is None else _lower_blocks(start, blocks)
     if _is_flat(search, lambda_, at_zero):
         return Optimum(zero, search.finish(zero), search.n, True, "the criterion is constant")
     if start is None:
@@ -84,9 +85,10 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
             lambda_ = _em_step(search, lambda_, blocks)
     converged, reason, directions = False, "", []
     for size in (0.3, 0.1, 0.03):
-        result = minimize_newton(search.newton, criterion.pack(lambda_), tol=tol, max_iter=max_iter)
-        converged, reason = result.converged, result.reason
-        lambda_, directions = criterion.unpack(result.x), []
+        lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
+        converged, reason, directions = result.converged, result.reason, []
+        if at_zero < result.value - tol:  # a local minimum; no variance at all is better
+            lambda_ = zero
         projected, n_null = project(lambda_, blocks)
         if not n_null:
             break
@@ -114,15 +116,16 @@ class _Search:
     def __init__(self, criterion):
         self.criterion, self.n, self.last = criterion, 0, (None, -1)
 
-    def at(self, lambda_, order):
+    def at(self, lambda_, order, frame=None):
         lambda_ = np.ascontiguousarray(lambda_)
         self.n += 1
         self.last = lambda_, order
-        self.outcome = self.criterion.evaluate_factor(lambda_, None, order)
+        self.outcome = self.criterion.evaluate_factor(lambda_, frame, order)
         return self.outcome
 
-    def newton(self, theta):
-        return self.at(self.criterion.unpack(theta), 2)
+    def newton(self, theta, frame):
+        lambda_ = self.criterion.unpack(theta)
+        return self.at(lambda_ if frame is None else frame @ lambda_, 2, frame)
 
     def finish(self, lambda_):
         """Leave the criterion evaluated at the optimum; value in the user's units."""
@@ -130,6 +133,43 @@ class _Search:
         if order < 1 or not np.array_equal(there, lambda_):
             self.at(lambda_, 1 if self.criterion.q else 0)
         return self.outcome[0] + self.criterion.constant
+
+
+def _descend(search, lambda_, blocks, tol, max_iter):
+    """Newton's method; where it lingers, in a frame turned to the axes of the covariance.
+
+    A lower-triangular factor whose leading variance vanishes leaves its other columns free
+    to rotate, and the criterion is then a curved valley of theta. With the axes of P itself,
+    the largest first, the vanishing variance comes last and the valley is straight.
+    """
+    criterion, frame, theta, used = search.criterion, None, search.criterion.pack(lambda_), 0
+    while True:
+        result = minimize_newton(
+            lambda x, frame=frame: search.newton(x, frame),
+            theta, tol=tol, max_iter=min(_PATIENCE, max_iter - used),
+        )  # fmt: skip
+        used += result.n_iter
+        root = criterion.unpack(result.x)
+        if frame is not None:
+            root = _lower_blocks(frame @ root, blocks)
+        if result.converged or used >= max_iter:
+            return root, result
+        frame, theta = np.zeros_like(root), np.zeros_like(root)
+        for start, stop in blocks:
+            own = root[start:stop, start:stop]
+            variances, axes = symmetric_eigen(own @ own.T)
+            frame[start:stop, start:stop] = axes[:, ::-1]
+            sizes = np.sqrt(np.maximum(variances[::-1], 0.0))
+            theta[start:stop, start:stop] = np.diag(sizes)
+        theta = criterion.pack(theta)
+
+
+def _lower_blocks(root, blocks):
+    """Lower-triangular factor of each block of ``root @ root.T``."""
+    lower = np.zeros_like(root)
+    for start, stop in blocks:
+        lower[start:stop, start:stop] = lower_factor(root[start:stop, start:stop])
+    return lower
 
 
 def _em_step(search, lambda_, blocks):

@@ -8,6 +8,9 @@ from lmmfit.linalg import symmetric_eigen
 
 __all__ = ["NewtonResult", "minimize_newton"]
 
+_FLAT = 1e-8  # curvature, relative to that of single parameters, that rounding may produce
+_FLOOR = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class NewtonResult:
@@ -34,7 +37,7 @@ class NewtonResult:
     reason: str
 
 
-def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback=None):
+def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callback=None):
     """Minimise a smooth function; saddle points are left along negative curvature.
 
     Each step minimises the quadratic model within a ball, from the eigenvalues of the
@@ -52,8 +55,9 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback
         Decrease, in units of the function, below which a step is the last.
     max_iter : int, default=100
         Steps at most.
-    radius : float, default=1.0
-        First radius of the ball.
+    radius : float, optional
+        First radius of the ball, with each parameter in units of 1 over the root of its own
+        curvature; by default the length of ``x``, and at least 1.
     callback : callable, optional
         Called with the step number, the point and the value; returning True stops.
 
@@ -75,10 +79,12 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback
     """
     x = np.asarray(x, dtype=np.float64)
     value, gradient, hessian = evaluate(x)
+    if radius is None:
+        radius = max(1.0, np.sqrt(x**2 @ np.abs(hessian.diagonal())))
     for iteration in range(1, max_iter + 1):
         if callback is not None and callback(iteration - 1, x, value):
             return NewtonResult(x, value, gradient, hessian, iteration - 1, False, "callback")
-        step, promised, convex = _step(gradient, hessian, radius)
+        step, length, promised, convex = _step(gradient, hessian, radius)
         noise = 4e-15 * max(abs(value), 1.0)
         last = convex and promised <= max(tol, noise)
         trial = evaluate(x + step)
@@ -88,38 +94,44 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=1.0, callback
                 x, (value, gradient, hessian) = x + step, trial
             return NewtonResult(x, value, gradient, hessian, iteration, True, "no step promises more")
         ratio = decrease / promised if np.isfinite(decrease) else -1.0
-        length = np.sqrt(step @ step)
         if ratio < 0.25:
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.8 * radius:
             radius *= 3.0
         if ratio > 1e-4:
             x, (value, gradient, hessian) = x + step, trial
-        elif radius < 1e-12 * (1.0 + np.sqrt(x @ x)):
+        elif radius < 1e-10:
             return NewtonResult(x, value, gradient, hessian, iteration, False, "steps vanished")
     return NewtonResult(x, value, gradient, hessian, max_iter, False, f"max_iter={max_iter} steps")
 
 
 def _step(gradient, hessian, radius):
-    """Step within the ball, the decrease it promises, and whether the model is convex."""
-    curvature, axes = symmetric_eigen(hessian)
-    slope = gradient @ axes
-    scale = max(-curvature[0], curvature[-1], 1e-300)
-    convex = curvature[0] >= -1e-9 * scale
-    step = -slope / np.maximum(curvature, 1e-13 * scale)
-    if curvature[0] <= 1e-9 * scale:  # a flat direction without slope is left alone
-        step[(np.abs(slope) <= 1e-13 * scale) & (np.abs(curvature) <= 1e-9 * scale)] = 0.0
-    if not convex or step @ step > radius * radius:
+    """Step within the ball, its length, the decrease it promises, and whether all is convex.
+
+    Lengths are measured with each parameter in units of its own curvature, in which the
+    eigenvalues of parameters of very different size can be compared with one another.
+    """
+    own = np.abs(hessian.diagonal())
+    unit = 1.0 / np.sqrt(np.maximum(own, 1e-14 * own.max() + 1e-300))
+    curvature, axes = symmetric_eigen(hessian * unit[:, None] * unit)
+    slope = (gradient * unit) @ axes
+    convex = curvature[0] >= -_FLAT
+    step = -slope / np.maximum(curvature, _FLOOR)
+    if curvature[0] <= _FLAT:  # a flat direction without slope is left alone
+        step[(np.abs(curvature) <= _FLAT) & (np.abs(slope) <= 1e-7)] = 0.0
+    length = np.sqrt(step @ step)
+    if not convex or length > radius:
         step = _boundary_step(slope, curvature, radius)
+        length = np.sqrt(step @ step)
     promised = -(slope @ step) - 0.5 * ((curvature * step) @ step)
-    return axes @ step, promised, convex
+    return (axes @ step) * unit, length, promised, convex
 
 
 def _boundary_step(slope, curvature, radius):
     """Minimise on the sphere: find the shift of the curvature that gives the length."""
     low = max(0.0, -curvature[0])
     high = low + np.sqrt(slope @ slope) / radius + 1e-300
-    tiny = 1e-12 * max(abs(curvature[0]), abs(curvature[-1]), 1e-300)
+    tiny = 1e-12
 
     def at(shift):
         return -slope / np.maximum(curvature + shift, 1e-300)

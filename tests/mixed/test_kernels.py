@@ -13,7 +13,7 @@ import scipy.optimize
 from lmmfit.mixed import MixedStatistics, _kernels, _profile_kernels, _row_kernels
 from lmmfit.mixed import profiled_criterion
 
-BLOCK_BOUNDARIES = (1, 255, 256, 257, 600)
+BLOCK_BOUNDARIES = (1, 255, 256, 257, 600, *(_kernels.BLOCK + step for step in (-1, 0, 1)))
 SIZES = [(q, c) for q in (1, 2, 3, 4) for c in (1, 2, 3, 4, 5)]
 
 
@@ -21,7 +21,7 @@ def _pairs(q):
     return [(a, b) for a in range(q) for b in range(a, q)]
 
 
-def _sums(q, c, m, counted, seed=0):
+def _sums(q, c, m, counted, seed=0, fewest=2):
     """Cross-products of m groups laid out for the kernels, and the same as lists."""
     rng = np.random.default_rng([q, c, m, seed])
     pairs = _pairs(q)
@@ -31,7 +31,7 @@ def _sums(q, c, m, counted, seed=0):
     c_row[:] = len(pairs) + rng.permutation(q * c).reshape(q, c)
     rows, grams, crosses = np.empty((len(pairs) + q * c, m)), [], []
     for i in range(m):
-        z, v = rng.normal(size=(2 + i % 4, q)), rng.normal(size=(2 + i % 4, c))
+        z, v = (rng.normal(size=(fewest + i % 4, columns)) for columns in (q, c))
         grams.append(z.T @ z)
         crosses.append(z.T @ v)
         rows[g_row.ravel(), i] = grams[-1].ravel()
@@ -86,8 +86,8 @@ def _twin(sums, c):
 
 
 def _close(got, wanted):
-    wanted = np.asarray(wanted)
-    np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11 * (1 + np.abs(wanted).max()))
+    scale = 1.0 + np.abs(wanted).max(initial=0.0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11 * scale)
 
 
 def _check_group_sums(q, c, m, counted):
@@ -134,9 +134,9 @@ def test_group_sums_without_variance(q):
 
 @pytest.mark.parametrize("q", [1, 2, 3])
 def test_log_determinants_of_extreme_groups(q):
-    """Pivots from 1 to 1e250 in one block: their product would overflow."""
-    sums = _sums(q, 1, 300, False)
-    scale = np.geomspace(1.0, 1e120 if q == 2 else 1e250, 300)
+    """Pivots from 1 to 1e120 and beyond in one block: their product would overflow."""
+    sums = _sums(q, 1, 300, False, fewest=q + 2)
+    scale = np.geomspace(1.0, 1e250 if q == 1 else 1e120, 300)
     sums.arrays[0][:] *= scale
     sums.factor[:] = np.eye(q)
     total = np.zeros((1, 1))
@@ -165,7 +165,7 @@ def test_profile_small(p, reml):
     rows = rng.normal(size=(12, p + 1))
     total, nu = rows.T @ rows, 12.0 - p * reml
     got = _profile(total, 1.5, nu, reml)
-    beta = np.linalg.solve(total[:p, :p], total[:p, p])
+    beta = np.linalg.inv(total[:p, :p]) @ total[:p, p]
     rss = total[p, p] - beta @ total[:p, p]
     value = 1.5 + nu * (1.0 + np.log(2.0 * np.pi * rss / nu))
     value += np.linalg.slogdet(total[:p, :p])[1] if reml else 0.0
@@ -351,19 +351,23 @@ def test_criterion_checks_its_arguments(dense):
 def test_accumulate_small(n_random, weighted, diagonal):
     rng = np.random.default_rng(n_random)
     n, c, m = 23, 4, 5
-    block, shift = rng.normal(size=(n, c)), rng.normal(size=c)
+    rows, shift = rng.normal(size=(n, c)), rng.normal(size=c) * [0, 1, 1, 1]
     transform = np.triu(rng.normal(size=(c, c)))
     if diagonal:
         transform[:-1, :-1] = np.diag(np.diag(transform)[:-1])
-    codes = rng.integers(0, m, size=n)
+    codes = rng.integers(0, 3, size=n)
+    codes[codes == 2] = 4  # with runs of equal codes, and groups without rows
     weights = rng.uniform(size=n) if weighted else np.empty(0)
     pairs = [(a, b) for a in range(n_random) for b in range(a, c)]
     products, tail = np.ones((m, len(pairs))), np.ones((c, c))
-    V = (block - shift) @ transform
+    V = (rows - shift) @ transform
     w = weights if weighted else np.ones(n)
+    block = np.ascontiguousarray(rows.T)
     _row_kernels.accumulate(
-        block.copy(), shift, transform, diagonal, codes, weights, n_random, products, tail
-    )
+        block, np.empty((c, n)) if weighted else block, shift, transform, diagonal, codes,
+        weights, n_random, products, tail,
+    )  # fmt: skip
+    np.testing.assert_allclose(block.T, V, rtol=1e-12, atol=1e-13)
     whole = V.T @ (w[:, None] * V)
     for a in range(c):
         for b in range(c):
@@ -372,6 +376,21 @@ def test_accumulate_small(n_random, weighted, diagonal):
     for g in range(m):
         own = (V * w[:, None])[codes == g].T @ V[codes == g]
         _close(products[g], [1.0 + own[pair] for pair in pairs])
+
+
+def test_standardise_small():
+    rng = np.random.default_rng(3)
+    sample = rng.normal([5.0, -2.0, 0.0, 1.0], [1.0, 3.0, 0.1, 0.0], size=(30, 4))
+    sample[:, 1], sample[:, 3] = 0.0, 7.0
+    shift, scale = np.zeros((2, 4))
+    gram = _row_kernels.standardise(sample, np.array([True, True, False, True]), shift, scale)
+    wanted = sample.mean(axis=0) * [1, 1, 0, 1]
+    spread = np.sqrt(np.mean((sample - wanted) ** 2, axis=0))
+    spread[[1, 3]] = 1.0  # constant columns keep their unit
+    _close(shift, wanted)
+    _close(scale, spread)
+    standard = (sample - wanted) / spread
+    _close(gram, standard.T @ standard)
 
 
 @pytest.mark.parametrize("m", [1, 63, 64, 65, 130])
