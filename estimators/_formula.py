@@ -65,6 +65,8 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
         )
     if isinstance(sample_weight, str):
         require_column(sample_weight, columns, "sample_weight names")
+        if not columns.is_numeric(sample_weight):
+            raise ValueError(f"the column {sample_weight!r} of sample_weight holds no numbers.")
         sample_weight = columns.numeric(sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if weight is not None and weight.shape != (len(columns),):
@@ -72,8 +74,8 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
             f"sample_weight must have one value for each of the {len(columns)} rows of data, got "
             f"shape {weight.shape}."
         )
-    columns = columns.select(needed_columns(formula, columns.names))
-    columns, weight = _drop_missing(columns, weight)
+    needed = needed_columns(formula, columns.names)
+    columns, weight = _drop_missing(columns, needed, weight)
     y = evaluate_expression(response, columns, "the response")
     model = LinearMixedModel(random, fixed=fixed, method=method, **parameters)
     model.fit(columns.native(), y, sample_weight=weight)
@@ -81,9 +83,9 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
     return model
 
 
-def _drop_missing(columns, weight):
+def _drop_missing(columns, needed, weight):
     """Drop rows in which a needed value is missing, and say how many."""
-    flags = {name: columns.missing(name) for name in columns.names}
+    flags = {name: columns.missing(name) for name in needed}
     if weight is not None and np.isnan(weight).any():
         flags["sample_weight"] = np.isnan(weight)
     culprits = [name for name, missing in flags.items() if missing is not None]
@@ -94,4 +96,4 @@ def _drop_missing(columns, weight):
         f"{int((~keep).sum())} of {len(columns)} rows were dropped: values are missing in "
         f"{culprits}.", UserWarning, 3,
     )  # fmt: skip
-    return columns.filter(keep), None if weight is None else weight[keep]
+    return columns.select(needed).filter(keep), None if weight is None else weight[keep]

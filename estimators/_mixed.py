@@ -27,6 +27,8 @@ from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
 from lmmfit.mixed.terms import parse_random
 
+_CALLER = 5  # frames between a warning and the call of fit
+
 
 class LinearMixedModel(RegressorMixin, BaseEstimator):
     """Linear mixed model fitted by REML or maximum likelihood.
@@ -97,7 +99,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         The fit as the engine gives it.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, where it has any.
 
     See Also
@@ -298,9 +300,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             )  # fmt: skip
             if earlier is not None:
                 statistics = earlier + statistics
-            result = fit_statistics(
-                statistics, self.method, tol=self.tol, max_iter=self.max_iter
-            )
+            result = fit_statistics(statistics, self.method, tol=self.tol, max_iter=self.max_iter)
             self._publish(design, result)
         except BaseException:
             self.__dict__.clear()
@@ -378,25 +378,27 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         if self.aliased_:
             warnings.warn(
                 f"the design is rank-deficient: {self.aliased_} are determined by the other "
-                "fixed effects and were dropped (coefficient 0).", UserWarning, 4,
+                "fixed effects and were dropped (coefficient 0).", UserWarning, _CALLER,
             )  # fmt: skip
         if result.saturated:
             warnings.warn(
                 "the fixed effects fit the response exactly: no variance is left to estimate, "
-                "and the likelihood is unbounded.", UserWarning, 4,
+                "and the likelihood is unbounded.", UserWarning, _CALLER,
             )  # fmt: skip
-        for term, (start, stop) in zip(self.design_.terms, self.design_.layout.blocks, strict=True):
+        for term, (start, stop) in zip(
+            self.design_.terms, self.design_.layout.blocks, strict=True
+        ):
             m = statistics.n_groups
             if m == 1 or m * (stop - start) >= statistics.n_rows:
                 warnings.warn(
                     f"the random effects {term} have {m} level(s) for {statistics.n_rows} rows: "
                     "their variance cannot be told from the residual's. Use a grouping column "
-                    "with several levels and several rows in each.", UserWarning, 4,
+                    "with several levels and several rows in each.", UserWarning, _CALLER,
                 )  # fmt: skip
         if not self.converged_:
             warnings.warn(
                 f"no optimum was certified ({result.reason} after {self.n_iter_} evaluations): "
-                "raise max_iter, or scale the columns of X.", ConvergenceWarning, 4,
+                "raise max_iter, or scale the columns of X.", ConvergenceWarning, _CALLER,
             )  # fmt: skip
 
 

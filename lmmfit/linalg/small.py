@@ -58,7 +58,7 @@ def semidefinite_root(a):
     >>> import numpy as np
     >>> from lmmfit.linalg import semidefinite_root
     >>> root = semidefinite_root(np.ones((2, 2)))
-    >>> np.abs(root @ root.T - 1.0).max() < 1e-12
+    >>> bool(np.abs(root @ root.T - 1.0).max() < 1e-12)
     True
     """
     factor, info = dpotrf(a, lower=1, clean=1)

@@ -10,6 +10,7 @@ from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion, profiled_crit
 from lmmfit.mixed.modes import GroupModes, RandomEffects, group_modes
 from lmmfit.mixed.newton import Optimum, optimize_criterion
 from lmmfit.mixed.observation import LmmObservation, log_likelihood, log_likelihood_inverse
+from lmmfit.mixed.plots import CaterpillarDisplay, FittedLinesDisplay, ResidualsDisplay
 from lmmfit.mixed.prediction import predict_rows
 from lmmfit.mixed.solution import MixedFit, ZeroVariance, fit_statistics
 from lmmfit.mixed.statistics import MixedStatistics
@@ -19,8 +20,10 @@ from lmmfit.mixed.terms import RandomTerm, parse_random, split_formula
 
 __all__ = [
     "Basis",
+    "CaterpillarDisplay",
     "Design",
     "Evaluation",
+    "FittedLinesDisplay",
     "GroupLevels",
     "GroupModes",
     "Layout",
@@ -32,6 +35,7 @@ __all__ = [
     "ProfiledCriterion",
     "RandomEffects",
     "RandomTerm",
+    "ResidualsDisplay",
     "Summary",
     "Table",
     "ZeroVariance",

@@ -112,8 +112,9 @@ def _contract(sums, u, v, x, y):
 
 @njit
 def hessian(
-    sum_ee, sum_tt, sum_tq, derivative, beta, covariance, rss, nu, reml, left, right, column, out
-):
+    sum_ee, sum_tt, sum_tq, derivative, beta, covariance, rss, nu, reml, left, right, column,
+    scratch, out,
+):  # fmt: skip
     """Second derivatives of the criterion with respect to theta.
 
     ``left`` and ``right`` come from :func:`directions`; ``column[j]`` is the column of Lambda
@@ -122,7 +123,12 @@ def hessian(
     n_theta, q = left.shape
     p = beta.size
     c = p + 1
-    moved = np.zeros((n_theta, c, c))  # d total / d theta_j
+    scratch[: 2 * n_theta * c * (c + 1)] = 0.0
+    size = n_theta * c * c
+    moved = scratch[:size].reshape((n_theta, c, c))  # d total / d theta_j
+    spread = scratch[size : 2 * size].reshape((n_theta, c, c))  # covariance (d total)_XX
+    pull = scratch[2 * size : 2 * size + n_theta * c].reshape((n_theta, c))  # (d total)_X w
+    slope = scratch[2 * size + n_theta * c :]  # d rss / d theta_j = w' (d total) w
     for t in range(n_theta):
         for a in range(q):
             for b in range(q):
@@ -132,10 +138,7 @@ def hessian(
                         for j in range(c):
                             row, col = a * c + i, b * c + j
                             moved[t, i, j] -= weight * sum_ee[max(row, col), min(row, col)]
-    slope = np.zeros(n_theta)  # d rss / d theta_j
-    pull = np.zeros((n_theta, p))  # X part of (d total) w, w = (-beta, 1)
-    spread = np.zeros((n_theta, p, p))  # covariance (d total)_XX
-    for t in range(n_theta):
+    for t in range(n_theta):  # w = (-beta, 1)
         for i in range(c):
             s = moved[t, i, p]
             for j in range(p):
@@ -174,7 +177,7 @@ def workspace_size(q, c, n_theta):
     """Length of the workspace of :func:`evaluate`."""
     count = q * (q + 1) // 2
     sums = 3 * c * c + count + (q * c) ** 2 + 2 * count * count + 2 * n_theta * q
-    return sums + work_size(q, c)
+    return sums + 2 * n_theta * c * (c + 1) + work_size(q, c)
 
 
 @njit
@@ -207,7 +210,9 @@ def evaluate(
     left = workspace[at : at + n_theta * q].reshape((n_theta, q))
     at += n_theta * q
     right = workspace[at : at + n_theta * q].reshape((n_theta, q))
-    work = workspace[at + n_theta * q :]
+    at += n_theta * q
+    scratch = workspace[at : at + 2 * n_theta * c * (c + 1)]
+    work = workspace[at + 2 * n_theta * c * (c + 1) :]
     total[:] = fixed_total
     groups = rows, g_row, c_row, multiplicity
     if order == 0 or q == 0:
@@ -223,6 +228,6 @@ def evaluate(
         hessian_sums(*groups, lower, omega, work, sum_tt, sum_tq)
         hessian(
             sum_ee, sum_tt, sum_tq, slope, beta, covariance, rss, nu, reml,
-            left, right, theta_columns, hessian_out,
+            left, right, theta_columns, scratch, hessian_out,
         )  # fmt: skip
     return value, rss

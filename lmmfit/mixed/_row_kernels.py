@@ -6,7 +6,9 @@ from lmmfit._jit import njit
 
 
 @njit(fastmath=True)
-def accumulate(block, weighted, shift, transform, diagonal, codes, weights, n_random, products, tail):
+def accumulate(
+    block, weighted, shift, transform, diagonal, codes, weights, n_random, products, tail
+):
     """Add the cross-products of a block of rows.
 
     ``block`` (c x n, C order) holds the raw columns, the response last; it is overwritten by

@@ -19,13 +19,14 @@ class ArrayColumns:
     def __init__(self, array, names=None):
         self.array = array
         self.names = list(names) if names is not None else [f"x{j}" for j in range(array.shape[1])]
+        self.known = self.names
 
     def __len__(self):
         return len(self.array)
 
     def raw(self, name):
         """The column as it is."""
-        _require(name, self.names)
+        _require(name, self)
         return self.array[:, self.names.index(name)]
 
     def is_numeric(self, name):
@@ -59,11 +60,14 @@ class PandasColumns:
     Parameters
     ----------
     frame : pandas.DataFrame
+    known : list of str, optional
+        Columns of the frame that this one was taken from, for messages.
     """
 
-    def __init__(self, frame):
+    def __init__(self, frame, known=None):
         self.frame = frame
         self.names = frame.columns.tolist()
+        self.known = self.names if known is None else known
         self._series = {}
 
     def __len__(self):
@@ -72,7 +76,7 @@ class PandasColumns:
     def raw(self, name):
         """The column as a pandas Series."""
         if name not in self._series:
-            _require(name, self.names)
+            _require(name, self)
             self._series[name] = self.frame[name]
         return self._series[name]
 
@@ -107,11 +111,11 @@ class PandasColumns:
 
     def select(self, names):
         """The view of some columns."""
-        return self if names == self.names else PandasColumns(self.frame[names])
+        return self if names == self.names else PandasColumns(self.frame[names], self.known)
 
     def filter(self, keep):
         """The view of the rows that are flagged."""
-        return PandasColumns(self.frame[keep])
+        return PandasColumns(self.frame[keep], self.known)
 
     def native(self):
         """The frame as the user gave it."""
@@ -124,11 +128,14 @@ class FrameColumns:
     Parameters
     ----------
     frame : narwhals.DataFrame
+    known : list of str, optional
+        Columns of the frame that this one was taken from, for messages.
     """
 
-    def __init__(self, frame):
+    def __init__(self, frame, known=None):
         self.frame = frame
         self.names = list(frame.columns)
+        self.known = self.names if known is None else known
 
     def __len__(self):
         return len(self.frame)
@@ -140,7 +147,7 @@ class FrameColumns:
 
     def raw(self, name):
         """The column as a narwhals series."""
-        _require(name, self.names)
+        _require(name, self)
         return self.frame.get_column(name)
 
     def is_numeric(self, name):
@@ -175,11 +182,11 @@ class FrameColumns:
 
     def select(self, names):
         """The view of some columns."""
-        return FrameColumns(self.frame.select(names))
+        return FrameColumns(self.frame.select(names), self.known)
 
     def filter(self, keep):
         """The view of the rows that are flagged."""
-        return FrameColumns(self.frame.filter(keep.tolist()))
+        return FrameColumns(self.frame.filter(keep.tolist()), self.known)
 
     def native(self):
         """The frame as the user gave it."""
@@ -230,9 +237,9 @@ def as_columns(X):
     return columns
 
 
-def _require(name, names):
-    if name not in names:
-        raise ValueError(f"the data have no column {name!r}; their columns are {names}.")
+def _require(name, columns):
+    if name not in columns.names:
+        raise ValueError(f"the data have no column {name!r}; their columns are {columns.known}.")
 
 
 def _kind(dtype):

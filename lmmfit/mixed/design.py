@@ -201,6 +201,8 @@ def evaluate_expression(text, columns, whose):
     _, names = parse_plain(text)
     if names and len(names) == 1:
         require_column(names[0], columns, f"{whose} uses")
+        if not columns.is_numeric(names[0]):
+            raise ValueError(f"{whose} {names[0]!r} holds no numbers; convert the column first.")
         return np.asarray(columns.numeric(names[0]), dtype=np.float64)
     values = list(FormulaSource.bind(f"0 + I({text})", columns).arrays(columns).values())
     if len(values) != 1:
@@ -213,5 +215,5 @@ def require_column(name, columns, whose):
     if name not in columns.names:
         raise ValueError(
             f"{whose} the column {name!r}, which the data do not have; the columns are "
-            f"{columns.names}."
+            f"{columns.known}."
         )

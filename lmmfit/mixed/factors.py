@@ -31,7 +31,9 @@ class GroupLevels:
     @property
     def labels(self):
         """Labels of the levels: as in the column, or joined by ``:`` for several columns."""
-        columns = [part[codes] for part, codes in zip(self.parts, self.combinations.T, strict=True)]
+        columns = [
+            part[codes] for part, codes in zip(self.parts, self.combinations.T, strict=True)
+        ]
         if len(columns) == 1:
             return columns[0]
         return np.array([":".join(map(str, row)) for row in zip(*columns, strict=True)], object)
@@ -217,7 +219,9 @@ def _factorize_integers(values):
     if high - low > 4 * values.size + 1000:
         labels, codes = np.unique(values, return_inverse=True)
         return codes, labels
-    offset = values.astype(np.int64, copy=False) - low if low else values.astype(np.int64, copy=False)
+    offset = (
+        values.astype(np.int64, copy=False) - low if low else values.astype(np.int64, copy=False)
+    )
     present = np.zeros(high - low + 1, dtype=bool)
     present[offset] = True
     labels = np.flatnonzero(present)
@@ -240,9 +244,7 @@ def _factorize_objects(values):
     labels = list(positions)
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
     try:
-        order = sorted(
-            (i for i in range(len(labels)) if i not in missing), key=labels.__getitem__
-        )
+        order = sorted((i for i in range(len(labels)) if i not in missing), key=labels.__getitem__)
     except TypeError:  # labels of several kinds keep the order of appearance
         order = [i for i in range(len(labels)) if i not in missing]
     rank = np.full(len(labels), -1)
@@ -275,8 +277,7 @@ def _factorize_series(series):
     if dtype == nw.Categorical and series.implementation.is_polars():
         series, dtype = series.cast(nw.String), nw.String  # polars keeps no order of categories
     if dtype in (nw.Categorical, nw.Enum):
-        categories = dtype.categories if dtype == nw.Enum else series.cat.get_categories()
-        categories = _objects(categories)
+        categories = _objects(_categories(series))
         position = {category: i for i, category in enumerate(categories.tolist())}
         codes = np.array([position.get(value, -1) for value in series.to_list()], dtype=np.int64)
         return _used_categories(codes, categories)
@@ -285,6 +286,16 @@ def _factorize_series(series):
         codes = nw.to_native(series.cast(nw.Enum(labels.to_list()))).to_physical()
         return codes.cast(int).fill_null(-1).to_numpy().astype(np.int64), _objects(labels)
     return _factorize_objects(series.to_list())
+
+
+def _categories(series):
+    """Categories of a series, in their order."""
+    import narwhals.stable.v2 as stable
+
+    if hasattr(series.dtype, "categories"):
+        return series.dtype.categories
+    native = stable.from_native(series.to_native(), series_only=True)
+    return native.cat.get_categories().to_list()
 
 
 def _used_categories(codes, categories):

@@ -181,7 +181,9 @@ def _translate(text):
     out, calls = [], []
     for position, character in enumerate(text):
         if character == "(":
-            calls.append(position > 0 and (text[position - 1].isalnum() or text[position - 1] == "_"))
+            calls.append(
+                position > 0 and (text[position - 1].isalnum() or text[position - 1] == "_")
+            )
         elif character == ")" and calls:
             calls.pop()
         out.append("**" if character == "^" and any(calls) else character)
@@ -197,13 +199,15 @@ def _evaluate(compute, text, columns):
         try:
             return compute(_frame(columns))
         except DataMismatchWarning as error:
+            unseen = re.search(r"\{.*\}", str(error))
             raise ValueError(
-                f"the formula {text!r} meets a category that was not there at fit: {error}"
+                f"the formula {text!r} meets categories that were not there at fit: "
+                f"{unseen.group() if unseen else error}. Their effect is unknown; leave such rows out."
             ) from error
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise ValueError(
-                f"the formula {text!r} cannot be evaluated: {error}. The columns are "
-                f"{columns.names}."
+                f"the formula {text!r} cannot be evaluated: {error} The columns are "
+                f"{columns.known}."
             ) from error
 
 

@@ -82,7 +82,7 @@ def wald_intervals(model, level=0.95):
     >>> print(wald_intervals(model))
     name         lower   upper
     (Intercept)  238.03  264.78
-    Days         7.4375  13.497
+    Days         7.4376  13.497
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, got {level}.")

@@ -63,6 +63,14 @@ class ProfiledCriterion:
         Degrees of freedom of the residual variance.
     constant : float
         What the criterion in the user's units has more than that in the basis.
+    random_map : ndarray of shape (q, q)
+        Maps random effects in the basis of the statistics to the user's.
+    beta, covariance, rss : ndarray (p,), ndarray (p, p), float
+        Of the last evaluation, in the basis: fixed effects, (X'V^-1 X)^-1, and the weighted
+        residual sum of squares.
+    derivative : ndarray of shape (q, q)
+        Derivative of the criterion with respect to P at the last evaluation with a gradient,
+        in the basis.
 
     Examples
     --------
@@ -87,10 +95,11 @@ class ProfiledCriterion:
         self._rows, self._columns = layout.theta_positions
         self.fixed, self.aliased = _find_aliased(statistics)
         self.nu = statistics.n_rows - (len(self.fixed) if self.reml else 0)
-        self.constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
+        constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
         if self.reml:
             kept = [layout.fixed[j] for j in self.fixed]
-            self.constant -= 2.0 * np.log(basis.transform.diagonal()[kept]).sum()
+            constant -= 2.0 * np.log(basis.transform.diagonal()[kept]).sum()
+        self.constant = float(constant)
         self.random_map = basis.random_map(layout)
         self._prepare()
 

@@ -74,7 +74,9 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     search, zero = _Search(criterion), np.zeros((q, q))
     at_zero = search.at(zero, 0)[0]
     if _is_saturated(criterion):
-        return Optimum(zero, search.finish(zero), 1, True, "the fixed effects fit exactly", [], True)
+        return Optimum(
+            zero, search.finish(zero), 1, True, "the fixed effects fit exactly", [], True
+        )
     if not q:
         return Optimum(zero, search.finish(zero), 1, True, "closed form")
     lambda_ = np.eye(q) if start is None else _lower_blocks(start, blocks)

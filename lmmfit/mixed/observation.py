@@ -43,7 +43,7 @@ class LmmObservation:
     >>> X, Z = rng.normal(size=(50, 3)), rng.normal(size=(50, 2))
     >>> observation = LmmObservation(rng.normal(size=50), X, Z)
     >>> round(log_likelihood(observation, np.zeros(3), 0.5 * np.eye(2), 1.0), 6)
-    -70.0...
+    -71.910567
     """
 
     def __init__(self, y, X, Z):

@@ -7,7 +7,9 @@ __all__ = ["predict_rows"]
 _ROWS_PER_BLOCK = 65536
 
 
-def predict_rows(fit, design, columns, *, conditional=True, return_std=False, new_levels="population"):
+def predict_rows(
+    fit, design, columns, *, conditional=True, return_std=False, new_levels="population"
+):
     """Predict the response for the rows of a table.
 
     Parameters
@@ -79,7 +81,9 @@ def _variance(fit, vectors, codes):
             spread = np.einsum("na,ab,nb->n", z, prior, z)
             if known.any():
                 own = z[known]
-                spread[known] = np.einsum("na,nab,nb->n", own, fit.modes.covariance[at[known]], own)
+                spread[known] = np.einsum(
+                    "na,nab,nb->n", own, fit.modes.covariance[at[known]], own
+                )
                 x[known] -= np.einsum("na,nap->np", own, fit.modes.pull[at[known]])
             variance[rows] += spread
         variance[rows] += np.einsum("np,pr,nr->n", x, fit.beta_covariance, x)
@@ -112,4 +116,6 @@ def _check_finite(mean, vectors, layout, offset):
         if vector is not None and not np.isfinite(vector).all():
             row = int(np.argmin(np.isfinite(vector)))
             what = "NaN" if np.isnan(vector[row]) else "infinity"
-            raise ValueError(f"column {name!r} contains {what}, first in row {row}: no prediction.")
+            raise ValueError(
+                f"column {name!r} contains {what}, first in row {row}: no prediction."
+            )

@@ -42,7 +42,8 @@ class ZeroVariance:
             for weight, name in zip(self.weights, self.effects, strict=True)
             if abs(weight) > 1e-3
         ]
-        combination = " ".join(parts).replace("+1 * ", "").replace("-1 * ", "-")
+        combination = " ".join(parts).replace("+1 * ", "+ ").replace("-1 * ", "- ")
+        combination = combination.removeprefix("+ ")
         return f"{combination} (derivative {self.derivative:+.3g})"
 
 
@@ -160,7 +161,9 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
     layout, basis = statistics.layout, statistics.basis
     lambda_ = np.zeros((criterion.q, criterion.q))
     for rows in (slice(*block) for block in layout.blocks):
-        lambda_[rows, rows] = lower_factor(criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows])
+        lambda_[rows, rows] = lower_factor(
+            criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows]
+        )
     sigma2 = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
     beta, covariance = _fixed_effects(criterion)
     deviance = optimum.value
@@ -200,7 +203,8 @@ def _report(criterion, optimum):
     for direction in optimum.null_directions:
         rows = slice(*layout.blocks[direction.block])
         weights = np.linalg.solve(criterion.random_map[rows, rows].T, direction.weights)
-        weights = weights / weights[np.argmax(np.abs(weights))]
+        largest = weights[np.argmax(np.abs(weights))]
         names = tuple(layout.random_names[rows])
-        report.append(ZeroVariance(direction.block, names, weights, direction.derivative))
+        slope = float(direction.derivative * largest**2)
+        report.append(ZeroVariance(direction.block, names, weights / largest, slope))
     return tuple(report)

@@ -140,7 +140,7 @@ class MixedStatistics:
         names = [*layout.columns, "the response"]
         weights = np.empty(0)
         if sample_weight is not None:
-            weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
+            weights = np.array(sample_weight, dtype=np.float64)  # never read-only: one signature
             keep = _check_weights(weights, len(y))
             if not keep.all():
                 columns = [None if column is None else column[keep] for column in columns]
@@ -221,7 +221,9 @@ class MixedStatistics:
         products = self.products
         if r:
             rows = self.layout.rows_of(range(r), range(c))
-            full = np.einsum("ia,ijg,jb->abg", change[:r, :r], products[rows], change, optimize=True)
+            full = np.einsum(
+                "ia,ijg,jb->abg", change[:r, :r], products[rows], change, optimize=True
+            )
             products = np.ascontiguousarray(full[_kept(r, c)])
         return MixedStatistics(
             self.layout, basis, self.n_rows, self.sum_log_weight, self.weight,

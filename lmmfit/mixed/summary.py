@@ -90,13 +90,13 @@ def summarize(model):
     <BLANKLINE>
     Random effects:
       group     effect       variance  std_dev
-      Batch     (Intercept)    1764.1   42.001
-      residual                 2451.2    49.51
+      Batch     (Intercept)    1764.0   42.001
+      residual                 2451.3   49.510
     30 rows; Batch: 6 levels
     <BLANKLINE>
     Fixed effects:
       name         estimate  std_error  z_value  p_value
-      (Intercept)    1527.5     19.383   78.805   <1e-16
+      (Intercept)    1527.5     19.383   78.804   <1e-16
     """
     fit = model.result_
     n, k = fit.statistics.n_rows, fit.n_parameters

@@ -14,8 +14,8 @@ class Table:
     ----------
     columns : dict of str to array-like
         In the order in which they are shown.
-    digits : int, default=4
-        Significant digits of numbers in print.
+    digits : int, default=5
+        Significant digits of numbers in print; correlations have three decimals.
 
     Examples
     --------
@@ -25,11 +25,11 @@ class Table:
     array([1. , 2.5])
     >>> print(table)
     name  estimate
-    a            1
-    b          2.5
+    a       1.0000
+    b       2.5000
     """
 
-    def __init__(self, columns, digits=4):
+    def __init__(self, columns, digits=5):
         self._columns = {name: np.asarray(values) for name, values in columns.items()}
         self._digits = digits
         lengths = {name: len(values) for name, values in self._columns.items()}
@@ -72,7 +72,10 @@ class Table:
         found = np.flatnonzero(first == label)
         if not found.size:
             raise KeyError(f"no row {label!r}; the rows are {first.tolist()}.")
-        return {name: values[found[0]] for name, values in self._columns.items()}
+        return {
+            name: values[found[0] : found[0] + 1].tolist()[0]
+            for name, values in self._columns.items()
+        }
 
     def to_frame(self):
         """The table as a pandas DataFrame.
@@ -128,4 +131,6 @@ class Table:
             return ""
         if name == "p_value":
             return "<1e-16" if value < 1e-16 else f"{value:.3g}"
-        return f"{value:.{self._digits + 1}g}"
+        if name.startswith("corr"):
+            return f"{value:.3f}"
+        return f"{value:#.{self._digits}g}".removesuffix(".")

@@ -92,7 +92,9 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
         if last:
             if decrease >= -noise - tol:
                 x, (value, gradient, hessian) = x + step, trial
-            return NewtonResult(x, value, gradient, hessian, iteration, True, "no step promises more")
+            return NewtonResult(
+                x, value, gradient, hessian, iteration, True, "no step promises more"
+            )
         ratio = decrease / promised if np.isfinite(decrease) else -1.0
         if ratio < 0.25:
             radius = 0.25 * length

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from lmmfit.mixed import MixedStatistics, _kernels, _profile_kernels, _row_kernels
-from lmmfit.mixed import profiled_criterion
+from lmmfit.mixed import (
+    MixedStatistics,
+    _kernels,
+    _profile_kernels,
+    _row_kernels,
+    profiled_criterion,
+)
 
 BLOCK_BOUNDARIES = (1, 255, 256, 257, 600, *(_kernels.BLOCK + step for step in (-1, 0, 1)))
 SIZES = [(q, c) for q in (1, 2, 3, 4) for c in (1, 2, 3, 4, 5)]

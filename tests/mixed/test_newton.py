@@ -1,4 +1,4 @@
-"""The optimum: certified on the boundary, no worse than a dense search, honest when there is none."""
+"""The optimum: certified on the boundary, as good as a dense search, honest without one."""
 
 import warnings
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from lmmfit.mixed import MixedStatistics, fit_statistics, optimize_criterion, profiled_criterion
+from lmmfit.mixed.boundary import escape, null_directions, project
 from lmmfit.optimize import minimize_newton
+from lmmfit.optimize.trust_region import NewtonResult
 
 METHODS = ["ml", "reml"]
 
@@ -105,6 +107,102 @@ class TestBoundary:
                 size = np.outer(np.abs(zero.weights), np.abs(zero.weights)) * np.abs(covariance)
                 assert abs(zero.weights @ covariance @ zero.weights) <= 1e-7 * (1 + size.sum())
         assert found
+
+
+def _stuck_once(monkeypatch, x):
+    """Let the first search end at x and say that it converged there."""
+    real, calls = minimize_newton, []
+
+    def search(evaluate, start, **options):
+        calls.append(np.array(start))
+        if len(calls) == 1:
+            return NewtonResult(np.array(x), *evaluate(np.array(x)), 1, True, "stuck")
+        return real(evaluate, start, **options)
+
+    monkeypatch.setattr("lmmfit.mixed.newton.minimize_newton", search)
+    return calls
+
+
+class TestEscape:
+    """A search that stops on the boundary although the data ask for variance goes on."""
+
+    def test_from_zero(self, frames, monkeypatch):
+        calls = _stuck_once(monkeypatch, [0.0])
+        fit = fit_statistics(_statistics(frames["dyestuff"], "Yield", group="Batch"))
+        assert len(calls) >= 2
+        assert abs(calls[1][0]) == pytest.approx(0.3)
+        assert fit.converged
+        assert fit.deviance == pytest.approx(319.65427684, abs=1e-6)
+
+    @pytest.mark.parametrize("x", [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.4]])
+    def test_from_a_face(self, frames, monkeypatch, x):
+        calls = _stuck_once(monkeypatch, x)
+        statistics = _statistics(frames["sleepstudy"], "Reaction", ["Days"], "Subject")
+        fit = fit_statistics(statistics)
+        assert len(calls) >= 2
+        assert fit.deviance == pytest.approx(1743.62827195849, abs=1e-6)
+
+    def test_true_boundary_stays(self, frames, monkeypatch):
+        calls = _stuck_once(monkeypatch, [0.0])
+        fit = fit_statistics(_statistics(frames["dyestuff2"], "Yield", group="Batch"))
+        assert len(calls) == 1
+        assert fit.boundary[0].derivative > 0
+
+    def test_small_variance_that_the_data_ask_for_is_kept(self):
+        """A relative deviation of 1e-4 and less is looked at, and not set to zero."""
+        groups = np.repeat(np.arange(2000), 2)
+        rng = np.random.default_rng(0)
+        x = np.where(np.arange(4000) % 2, 1e5, -1e5)
+        X = np.column_stack([np.ones(4000), x])
+        y = 2e-5 * rng.normal(size=2000)[groups] * x + rng.normal(size=4000)
+        fit = _fit(y, X, X[:, 1:], groups)
+        assert fit.converged
+        assert not fit.boundary
+        assert fit.theta[0] == pytest.approx(2e-5, rel=0.1)
+
+
+class TestCone:
+    blocks = ((0, 2), (2, 3))
+
+    def test_project_sets_small_directions_to_zero(self):
+        axes = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 2)))[0]
+        covariance = np.zeros((3, 3))
+        covariance[:2, :2] = axes @ np.diag([2.0, 1e-10]) @ axes.T
+        covariance[2, 2] = 0.5
+        root = np.zeros((3, 3))
+        root[:2, :2] = np.linalg.cholesky(covariance[:2, :2])
+        root[2, 2] = np.sqrt(0.5)
+        projected, n_null = project(root, self.blocks)
+        assert n_null == 1
+        got = projected @ projected.T
+        np.testing.assert_allclose(got, covariance, atol=1e-9)
+        assert abs(axes[:, 1] @ got[:2, :2] @ axes[:, 1]) < 1e-15
+
+    def test_project_leaves_the_rest(self):
+        root = np.diag([1.0, 0.01, 2.0])
+        projected, n_null = project(root, self.blocks)
+        assert n_null == 0
+        np.testing.assert_array_equal(projected, root)
+
+    def test_null_directions_diagonalise_the_derivative(self):
+        derivative = np.array([[1.0, 2.0, 9.0], [2.0, -1.0, 9.0], [9.0, 9.0, 4.0]])
+        found = null_directions(np.zeros((3, 3)), derivative, self.blocks)
+        assert [direction.block for direction in found] == [0, 0, 1]
+        slopes = [direction.derivative for direction in found]
+        np.testing.assert_allclose(slopes, [-np.sqrt(5), np.sqrt(5), 4.0])
+        for direction in found[:2]:
+            w = direction.weights
+            assert w @ derivative[:2, :2] @ w == pytest.approx(direction.derivative)
+
+    def test_escape_adds_variance_where_the_derivative_is_negative(self):
+        derivative = np.diag([1.0, -3.0, -4.0])
+        start = np.diag([0.5, 0.0, 0.0])
+        found = null_directions(start, derivative, self.blocks)
+        root = escape(start, found, self.blocks, 0.1)
+        np.testing.assert_allclose(root @ root.T, np.diag([0.25, 0.01, 0.01]), atol=1e-12)
+        found = null_directions(start, -derivative, self.blocks)
+        root = escape(start, found, self.blocks, 0.1)
+        np.testing.assert_allclose(root @ root.T, np.diag([0.25, 0.0, 0.0]), atol=1e-12)
 
 
 class TestDegenerateData:

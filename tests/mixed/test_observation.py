@@ -75,7 +75,7 @@ def test_response_far_from_zero():
     X[:, 0] = 1.0
     near = log_likelihood(LmmObservation(y, X, Z), beta, L, sigma2)
     far = LmmObservation(y + 1e8, X, Z)
-    shifted = beta + [1e8, 0.0, 0.0]
+    shifted = beta + np.array([1e8, 0.0, 0.0])
     # y + 1e8 itself is rounded to 1.5e-8.
     assert log_likelihood(far, shifted, L, sigma2) == pytest.approx(near, rel=1e-9)
     got = log_likelihood_inverse(far, shifted, np.linalg.inv(L), sigma2)

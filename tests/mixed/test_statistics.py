@@ -248,7 +248,7 @@ class TestErrors:
 
     def test_missing_label(self):
         groups = [0.0, 1.0, np.nan, 1.0]
-        with pytest.raises(ValueError, match="missing label .NaN. in row 2"):
+        with pytest.raises(ValueError, match=r"missing label \(NaN\) in row 2"):
             MixedStatistics.from_arrays(np.ones(4), np.ones((4, 1)), np.ones((4, 1)), groups)
 
     def test_overflow(self):

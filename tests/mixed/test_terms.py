@@ -1,5 +1,7 @@
 """The grammar of random-effects terms."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,12 +106,10 @@ ERRORS = {
 @pytest.mark.parametrize("text", ERRORS)
 def test_error_quotes_the_place(text):
     place, problem = ERRORS[text]
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(place)) as caught:
         parse_random(text)
-    message = str(caught.value)
-    assert place in message
-    assert problem in message
-    assert text.strip() in message
+    assert problem in str(caught.value)
+    assert text.strip() in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, 1, ["(1 | g)"], b"(1 | g)"])
@@ -139,8 +139,7 @@ def test_round_trip(terms):
 def test_any_text_parses_or_is_a_value_error(text):
     try:
         terms = parse_random(text)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
         return
     assert parse_random(" + ".join(map(str, terms))) == terms
 

@@ -1,0 +1,39 @@
+"""The contract of scikit-learn, in full, with and without random effects."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lmmfit import LinearMixedModel
+
+MODELS = [
+    LinearMixedModel(),
+    LinearMixedModel(random="(1 | x0)"),
+    LinearMixedModel(random="(0 + x1 | x0)"),
+    LinearMixedModel(random="(1 + x1 || x0)"),
+]
+
+# The data of the checks are random numbers: groups of one row, more columns than rows.
+DESERVED = [
+    "ignore:the design is rank-deficient:UserWarning",
+    "ignore:the fixed effects fit the response exactly:UserWarning",
+    "ignore:the random effects .* their variance cannot be told:UserWarning",
+]
+
+
+@pytest.mark.filterwarnings(*DESERVED)
+@parametrize_with_checks(MODELS)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+def test_the_contract_is_checked_in_full():
+    from sklearn.utils.estimator_checks import estimator_checks_generator
+
+    names = {check.func.__name__ for _, check in estimator_checks_generator(MODELS[1])}
+    assert len(names) > 40
+    assert {
+        "check_array_api_input_and_values",
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_readonly_memmap_input",
+        "check_regressors_train",
+    } - names <= {"check_array_api_input_and_values"}
