@@ -352,7 +352,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
 
     def _publish(self, design, result):
         """Set the fitted attributes."""
-        layout, names = design.layout, design.layout.fixed_names
+        names = design.layout.fixed_names
         kept = [j for j in range(len(names)) if j not in result.aliased]
         slopes = [j for j, name in enumerate(names) if name != INTERCEPT]
         self.design_, self.result_, self.statistics_ = design, result, result.statistics
@@ -385,10 +385,8 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                 "the fixed effects fit the response exactly: no variance is left to estimate, "
                 "and the likelihood is unbounded.", UserWarning, _CALLER,
             )  # fmt: skip
-        for term, (start, stop) in zip(
-            self.design_.terms, self.design_.layout.blocks, strict=True
-        ):
-            m = statistics.n_groups
+        design, m = self.design_, statistics.n_groups
+        for term, (start, stop) in zip(design.terms, design.layout.blocks, strict=True):
             if m == 1 or m * (stop - start) >= statistics.n_rows:
                 warnings.warn(
                     f"the random effects {term} have {m} level(s) for {statistics.n_rows} rows: "

@@ -202,7 +202,8 @@ def _evaluate(compute, text, columns):
             unseen = re.search(r"\{.*\}", str(error))
             raise ValueError(
                 f"the formula {text!r} meets categories that were not there at fit: "
-                f"{unseen.group() if unseen else error}. Their effect is unknown; leave such rows out."
+                f"{unseen.group() if unseen else error}. Their effect is unknown; leave such rows "
+                "out."
             ) from error
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise ValueError(

@@ -8,6 +8,7 @@ or nearly collinear lose no digits; results are mapped back exactly.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg.lapack import dposv, dpotrf
@@ -54,7 +55,7 @@ class Layout:
             columns,
             tuple(at[name] for name in random),
             tuple(at[name] for name in fixed),
-            tuple(zip(stops[:-1], stops[1:], strict=True)),
+            tuple(pairwise(stops)),
         )
 
     @cached_property

@@ -118,6 +118,7 @@ class ProfiledCriterion:
         return np.linalg.inv(self.random_map)
 
     def __call__(self, theta):
+        """Value at theta, in the user's units."""
         return self.evaluate(theta).value
 
     def evaluate(self, theta, order=0):

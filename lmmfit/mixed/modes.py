@@ -70,8 +70,8 @@ class RandomEffects:
         found = np.flatnonzero(self.levels == level)
         if not found.size:
             raise KeyError(
-                f"{level!r} is not a level of {self.group!r}, which has {len(self)} levels such as "
-                f"{self.levels[:3].tolist()}."
+                f"{level!r} is not a level of {self.group!r}, which has {len(self)} levels such "
+                f"as {self.levels[:3].tolist()}."
             )
         return dict(zip(self.names, self.values[found[0]].tolist(), strict=True))
 

@@ -188,7 +188,8 @@ def _notes(model):
         where = "; ".join(f"{keys[zero.block]}: {zero}" for zero in model.boundary_report_)
         notes.append(
             f"the fit is singular: no variance is left for {where}. The optimum is certified: "
-            "more variance there would fit worse. A simpler random part describes the data as well."
+            "more variance there would fit worse. A simpler random part describes the data as "
+            "well."
         )
     if model.aliased_:
         notes.append(f"dropped, because the other columns determine them: {model.aliased_}.")
