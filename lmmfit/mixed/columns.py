@@ -62,11 +62,13 @@ class PandasColumns:
     frame : pandas.DataFrame
     known : list of str, optional
         Columns of the frame that this one was taken from, for messages.
+    names : list of str, optional
+        The columns to view; all by default.
     """
 
-    def __init__(self, frame, known=None):
+    def __init__(self, frame, known=None, names=None):
         self.frame = frame
-        self.names = frame.columns.tolist()
+        self.names = frame.columns.tolist() if names is None else names
         self.known = self.names if known is None else known
         self._series = {}
 
@@ -106,16 +108,19 @@ class PandasColumns:
         kind = getattr(series.dtype, "kind", "O") if isinstance(series.dtype, np.dtype) else "O"
         if kind in "biu" or (kind == "f" and not np.isnan(series.to_numpy().sum())):
             return None
-        flags = series.isna().to_numpy()
+        if hasattr(series.dtype, "categories"):
+            flags = series.array.codes < 0
+        else:
+            flags = series.isna().to_numpy()
         return flags if flags.any() else None
 
     def select(self, names):
-        """The view of some columns."""
-        return self if names == self.names else PandasColumns(self.frame[names], self.known)
+        """The view of some columns; the frame itself is not copied."""
+        return PandasColumns(self.frame, self.known, names)
 
     def filter(self, keep):
         """The view of the rows that are flagged."""
-        return PandasColumns(self.frame[keep], self.known)
+        return PandasColumns(self.frame.loc[keep, self.names], self.known)
 
     def native(self):
         """The frame as the user gave it."""

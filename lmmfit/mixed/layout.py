@@ -7,8 +7,8 @@ or nearly collinear lose no digits; results are mapped back exactly.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 from scipy.linalg.lapack import dposv, dpotrf
@@ -46,17 +46,7 @@ class Layout:
     @classmethod
     def build(cls, fixed, blocks):
         """Lay out fixed effects and blocks of random effects, given by the names of columns."""
-        random = [name for block in blocks for name in block]
-        shared = sorted(dict.fromkeys(random), key=lambda name: name != INTERCEPT)
-        columns = (*shared, *(name for name in fixed if name not in shared))
-        at = {name: j for j, name in enumerate(columns)}
-        stops = np.cumsum([0, *(len(block) for block in blocks)]).tolist()
-        return cls(
-            columns,
-            tuple(at[name] for name in random),
-            tuple(at[name] for name in fixed),
-            tuple(pairwise(stops)),
-        )
+        return _build(tuple(fixed), tuple(map(tuple, blocks)))
 
     @cached_property
     def n_random_columns(self):
@@ -96,8 +86,7 @@ class Layout:
 
     def rows_of(self, left, right):
         """Rows of the products of several columns of V, as an array of indices."""
-        rows = [self.product_row(a, b) for a in left for b in right]
-        return np.array(rows, dtype=np.int64).reshape(len(left), len(right))
+        return _rows_of(self, tuple(left), tuple(right))
 
     @cached_property
     def may_shift(self):
@@ -115,6 +104,27 @@ class Layout:
             in_random = all(at in block for block in blocks if j in block)
             free[j] = j != at and in_random and (j not in self.fixed or at in self.fixed)
         return free
+
+
+@lru_cache(maxsize=128)
+def _build(fixed, blocks):
+    """A model that is fitted again finds its layout made."""
+    random = [name for block in blocks for name in block]
+    shared = sorted(dict.fromkeys(random), key=lambda name: name != INTERCEPT)
+    columns = (*shared, *(name for name in fixed if name not in shared))
+    at = {name: j for j, name in enumerate(columns)}
+    return Layout(
+        columns,
+        tuple(at[name] for name in random),
+        tuple(at[name] for name in fixed),
+        tuple(pairwise(accumulate([0, *map(len, blocks)]))),
+    )
+
+
+@lru_cache(maxsize=256)
+def _rows_of(layout, left, right):
+    rows = [layout.product_row(a, b) for a in left for b in right]
+    return np.array(rows, dtype=np.int64).reshape(len(left), len(right))
 
 
 @dataclass(frozen=True, eq=False)

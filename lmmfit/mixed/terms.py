@@ -135,6 +135,11 @@ def split_formula(formula):
     """
     if not isinstance(formula, str):
         raise TypeError(f"formula must be a string such as 'y ~ x + (x | g)', got {formula!r}.")
+    return _split_formula(formula)
+
+
+@lru_cache(maxsize=256)
+def _split_formula(formula):
     sides = formula.split("~")
     if len(sides) != 2:
         raise ValueError(

@@ -144,12 +144,15 @@ def _boundary_step(slope, curvature, radius):
             direction = -1.0 if slope[0] > 0.0 else 1.0
             hard[0] = direction * np.sqrt(max(radius * radius - hard[1:] @ hard[1:], 0.0))
         return hard
-    low += tiny
-    for _ in range(100):
-        middle = 0.5 * (low + high)
-        step = at(middle)
-        length = step @ step
-        if abs(length - radius * radius) < 1e-3 * radius * radius:
+    shift = low = low + tiny
+    for _ in range(50):  # Newton's method on 1/|step| - 1/radius, within a bracket
+        step = at(shift)
+        length = np.sqrt(step @ step)
+        if abs(length - radius) < 1e-2 * radius:
             break
-        low, high = (middle, high) if length > radius * radius else (low, middle)
+        low, high = (shift, high) if length > radius else (low, shift)
+        growth = (step * step) @ (1.0 / np.maximum(curvature + shift, 1e-300))
+        shift += (length - radius) / radius * length * length / growth
+        if not low < shift < high:
+            shift = 0.5 * (low + high)
     return step
