@@ -79,10 +79,12 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
         )
     if not q:
         return Optimum(zero, search.finish(zero), 1, True, "closed form")
-    lambda_ = np.eye(q) if start is None else _lower_blocks(start, blocks)
+    lambda_ = np.eye(q)
     if _is_flat(search, lambda_, at_zero):
         return Optimum(zero, search.finish(zero), search.n, True, "the criterion is constant")
-    if start is None:
+    if start is not None:
+        lambda_ = _lower_blocks(start, blocks)
+    else:
         for _ in range(_EM_STEPS):
             lambda_ = _em_step(search, lambda_, blocks)
     converged, reason, directions = False, "", []
