@@ -25,7 +25,6 @@ from lmmfit.mixed.solution import fit_statistics
 from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
-from lmmfit.mixed.terms import parse_random
 
 _CALLER = 5  # frames between a warning and the call of fit
 
@@ -289,6 +288,12 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         """Validate, summarise, optimise, publish; on an error the estimator is as before."""
         before = self.__dict__.copy()
         try:
+            self.__dict__.pop("formula_", None)
+            if earlier is not None and self._structure() != self.design_.structure:
+                raise ValueError(
+                    f"partial_fit goes on with random and fixed as they were, "
+                    f"{self.design_.structure}; they are {self._structure()} now. Call fit."
+                )
             columns = self._columns(X, reset=earlier is None)
             y, weight = self._targets(y, sample_weight, columns)
             design = self.design_ if earlier is not None else self._bind(columns)
@@ -310,13 +315,16 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         return self
 
     def _bind(self, columns):
-        terms = parse_random(self.random) if self.random is not None else ()
-        return bind_design(columns, terms, self.fixed, self.fit_intercept)
+        return bind_design(columns, *self._structure())
+
+    def _structure(self):
+        """What the statistics depend on."""
+        return self.random, self.fixed, bool(self.fit_intercept)
 
     def _columns(self, X, reset):
         """View X by columns; check names and their number."""
         columns = as_columns(X)
-        if columns is None:
+        if columns is None or not (reset or hasattr(self, "feature_names_in_")):
             X = validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
             return ArrayColumns(X, getattr(self, "feature_names_in_", None))
         if self.fixed is not None:
@@ -385,15 +393,17 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                 "the fixed effects fit the response exactly: no variance is left to estimate, "
                 "and the likelihood is unbounded.", UserWarning, _CALLER,
             )  # fmt: skip
+        confounded = False
         design, m = self.design_, statistics.n_groups
         for term, (start, stop) in zip(design.terms, design.layout.blocks, strict=True):
             if m == 1 or m * (stop - start) >= statistics.n_rows:
+                confounded = True
                 warnings.warn(
                     f"the random effects {term} have {m} level(s) for {statistics.n_rows} rows: "
                     "their variance cannot be told from the residual's. Use a grouping column "
                     "with several levels and several rows in each.", UserWarning, _CALLER,
                 )  # fmt: skip
-        if not self.converged_:
+        if not self.converged_ and not confounded:
             warnings.warn(
                 f"no optimum was certified ({result.reason} after {self.n_iter_} evaluations): "
                 "raise max_iter, or scale the columns of X.", ConvergenceWarning, _CALLER,

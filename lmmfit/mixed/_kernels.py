@@ -96,7 +96,7 @@ def _factor_2(g00, g01, g11, lam, k00, k01, k11, determinant):
         a00 = 1.0 + l00 * u + l10 * v
         a01 = l11 * v
         a11 = 1.0 + l11 * l11 * g11[i]
-        det = a00 * a11 - a01 * a01
+        det = max(a00 * a11 - a01 * a01, 1.0)  # so it is but for rounding
         scale = 1.0 / det
         determinant[i] = det
         top = l10 * a11 - l11 * a01
@@ -130,7 +130,7 @@ def _factor_any(rows, g_row, lam, lo, work, packed_k, packed_a, solved, pivots):
         pivot = work[pivots + a]
         diagonal = work[packed_a + packed(a, a, q)]
         for i in range(size):
-            pivot[i] = diagonal[i]
+            pivot[i] = max(diagonal[i], 1.0)  # so it is but for rounding
         for b in range(a + 1, q):
             upper = work[packed_a + packed(a, b, q)]
             for c in range(b, q):

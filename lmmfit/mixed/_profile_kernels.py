@@ -5,6 +5,8 @@ import numpy as np
 from lmmfit._jit import njit
 from lmmfit.mixed._kernels import gradient_sums, hessian_sums, value_sums, work_size
 
+_NOTHING = 1e-15
+
 
 @njit
 def _packed(a, b, q):
@@ -14,14 +16,15 @@ def _packed(a, b, q):
 
 
 @njit
-def profile(total, logdet, nu, reml, chol, beta, covariance, omega):
+def profile(total, logdet, nu, reml, square, chol, beta, covariance, omega):
     """Profile the fixed effects and the residual variance out.
 
     ``total`` (upper triangle) is [X y]'V^-1 [X y]. Its lower Cholesky factor goes to
     ``chol``, the generalised least-squares solution to ``beta``, (X'V^-1 X)^-1 to
     ``covariance``, and to ``omega`` the weights with which the derivative of ``total``
     enters that of the criterion. Returns the criterion and the weighted residual sum of
-    squares; both are NaN where X'V^-1 X is not positive definite.
+    squares; both are NaN where X'V^-1 X is not positive definite, or where the residual is so
+    small beside the response's ``square`` that nothing of it but rounding is left.
     """
     c = total.shape[0]
     p = c - 1
@@ -32,10 +35,8 @@ def profile(total, logdet, nu, reml, chol, beta, covariance, omega):
                 s -= chol[i, k] * chol[j, k]
             if i > j:
                 chol[i, j] = s / chol[j, j]
-            elif s > 0.0 or (j == p and s >= 0.0):
+            elif s > (_NOTHING * square if j == p else 0.0):
                 chol[j, j] = np.sqrt(s)
-            elif j == p:
-                chol[j, j] = 0.0
             else:
                 return np.nan, np.nan
     rss = chol[p, p] * chol[p, p]
@@ -214,13 +215,14 @@ def evaluate(
     scratch = workspace[at : at + 2 * n_theta * c * (c + 1)]
     work = workspace[at + 2 * n_theta * c * (c + 1) :]
     total[:] = fixed_total
+    square = total[c - 1, c - 1]
     groups = rows, g_row, c_row, multiplicity
     if order == 0 or q == 0:
         logdet = value_sums(*groups, lower, work, total)
-        return profile(total, logdet, nu, reml, chol, beta, covariance, omega)
+        return profile(total, logdet, nu, reml, square, chol, beta, covariance, omega)
     sum_t[:], sum_ee[:] = 0.0, 0.0
     logdet = gradient_sums(*groups, lower, work, total, sum_t, sum_ee)
-    value, rss = profile(total, logdet, nu, reml, chol, beta, covariance, omega)
+    value, rss = profile(total, logdet, nu, reml, square, chol, beta, covariance, omega)
     directions(left_map, lambda_, theta_rows, theta_columns, left, right)
     gradient(sum_t, sum_ee, omega, left, right, slope, gradient_out)
     if order == 2:

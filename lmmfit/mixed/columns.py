@@ -30,8 +30,14 @@ class ArrayColumns:
         return self.array[:, self.names.index(name)]
 
     def is_numeric(self, name):
-        """Whether the column holds numbers (an object column counts: it is converted)."""
-        return self.array.dtype.kind in "biufO"
+        """Whether the column holds numbers, or text or objects that can be read as such."""
+        if self.array.dtype.kind in "biuf":
+            return True
+        try:
+            self.raw(name).astype(np.float64)
+        except (TypeError, ValueError):
+            return False
+        return True
 
     def numeric(self, name):
         """The column as numbers.
@@ -49,9 +55,11 @@ class ArrayColumns:
         except ValueError as error:
             raise ValueError(_not_numeric(name, column)) from error
 
-    def native(self):
-        """The columns as a mapping, for formula engines."""
-        return {name: self.raw(name) for name in self.names}
+    def to_pandas(self, names):
+        """Some columns as a pandas DataFrame, for formula engines."""
+        import pandas
+
+        return pandas.DataFrame({name: self.raw(name) for name in names})
 
 
 class PandasColumns:
@@ -121,6 +129,10 @@ class PandasColumns:
     def filter(self, keep):
         """The view of the rows that are flagged."""
         return PandasColumns(self.frame.loc[keep, self.names], self.known)
+
+    def to_pandas(self, names):
+        """Some columns as a pandas DataFrame, for formula engines."""
+        return self.frame[names]
 
     def native(self):
         """The frame as the user gave it."""
@@ -193,6 +205,10 @@ class FrameColumns:
         """The view of the rows that are flagged."""
         return FrameColumns(self.frame.filter(keep.tolist()), self.known)
 
+    def to_pandas(self, names):
+        """Some columns as a pandas DataFrame, for formula engines."""
+        return self.frame.select(names).to_pandas()
+
     def native(self):
         """The frame as the user gave it."""
         return self.frame.to_native()
@@ -227,6 +243,7 @@ def as_columns(X):
         return None
     import narwhals as nw
 
+    X = nw.to_native(X, pass_through=True)
     if nw.dependencies.is_pandas_dataframe(X):
         columns = PandasColumns(X)
     else:
@@ -244,7 +261,10 @@ def as_columns(X):
 
 def _require(name, columns):
     if name not in columns.names:
-        raise ValueError(f"the data have no column {name!r}; their columns are {columns.known}.")
+        raise ValueError(
+            f"the data have no column {name!r}; they have {len(columns.known)} feature(s): "
+            f"{columns.known}."
+        )
 
 
 def _kind(dtype):

@@ -7,7 +7,7 @@ import numpy as np
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
 from lmmfit.mixed.layout import INTERCEPT, Layout
-from lmmfit.mixed.terms import RandomTerm
+from lmmfit.mixed.terms import RandomTerm, parse_random
 
 __all__ = ["Design", "bind_design", "evaluate_expression", "require_column"]
 
@@ -36,12 +36,15 @@ class Design:
         What computes the columns.
     offsets : tuple of str
         Expressions with coefficient 1.
+    structure : tuple
+        What the design was bound from: random, fixed, fit_intercept.
     """
 
     layout: Layout
     terms: tuple
     sources: tuple
     offsets: tuple
+    structure: tuple
 
     @property
     def factors(self):
@@ -116,13 +119,14 @@ class Design:
         return levels.find([columns.raw(name) for name in self.factors])
 
 
-def bind_design(columns, terms, fixed=None, fit_intercept=True):
+def bind_design(columns, random=None, fixed=None, fit_intercept=True):
     """Bind a model's terms to the columns of the data.
 
     Parameters
     ----------
     columns : FrameColumns or ArrayColumns
-    terms : tuple of RandomTerm
+    random : str or sequence of RandomTerm, optional
+        Random terms, in lme4's grammar or parsed.
     fixed : str, optional
         Right-hand side of a formula; by default every column that is no grouping column.
     fit_intercept : bool, default=True
@@ -138,6 +142,8 @@ def bind_design(columns, terms, fixed=None, fit_intercept=True):
     NotImplementedError
         If the terms name several grouping factors.
     """
+    structure = random, fixed, fit_intercept
+    terms = parse_random(random) if isinstance(random, str) else tuple(random or ())
     factors = list(dict.fromkeys(term.factors for term in terms))
     for name in (name for factor in factors for name in factor):
         require_column(name, columns, "random groups by")
@@ -146,6 +152,8 @@ def bind_design(columns, terms, fixed=None, fit_intercept=True):
             "several grouping factors are not available yet; this model has "
             f"{', '.join(':'.join(factor) for factor in factors)}. Fit one of them at a time."
         )
+    if INTERCEPT in columns.names:
+        raise ValueError(f"a column may not be named {INTERCEPT!r}; rename it.")
     sources, offsets = [], []
     if fixed is None:
         grouping = {name for factor in factors for name in factor}
@@ -161,7 +169,8 @@ def bind_design(columns, terms, fixed=None, fit_intercept=True):
         blocks.append(_bind_sum(text, columns, sources, True, "random uses"))
         slopes = tuple(name for name in blocks[-1] if name != INTERCEPT)
         bound.append(RandomTerm(term.factors, slopes, term.intercept))
-    return Design(Layout.build(fixed_names, blocks), tuple(bound), tuple(sources), tuple(offsets))
+    layout = Layout.build(fixed_names, blocks)
+    return Design(layout, tuple(bound), tuple(sources), tuple(offsets), structure)
 
 
 def _bind_sum(text, columns, sources, fit_intercept, whose):
@@ -198,11 +207,16 @@ def evaluate_expression(text, columns, whose):
     ValueError
         If it does not give one column of numbers.
     """
+    if _is_constant(text):
+        return np.full(len(columns), float(text))
     _, names = parse_plain(text)
     if names and len(names) == 1:
         require_column(names[0], columns, f"{whose} uses")
         if not columns.is_numeric(names[0]):
-            raise ValueError(f"{whose} {names[0]!r} holds no numbers; convert the column first.")
+            example = columns.raw(names[0])[:1].tolist() if len(columns) else []
+            raise ValueError(
+                f"{whose} {names[0]!r} holds no numbers but {example}; convert the column first."
+            )
         return np.asarray(columns.numeric(names[0]), dtype=np.float64)
     values = list(FormulaSource.bind(f"0 + I({text})", columns).arrays(columns).values())
     if len(values) != 1:
@@ -210,10 +224,18 @@ def evaluate_expression(text, columns, whose):
     return values[0]
 
 
+def _is_constant(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def require_column(name, columns, whose):
     """Raise a ValueError that lists the columns unless ``name`` is one of them."""
     if name not in columns.names:
         raise ValueError(
-            f"{whose} the column {name!r}, which the data do not have; the columns are "
-            f"{columns.known}."
+            f"{whose} the column {name!r}, which the data do not have; they have "
+            f"{len(columns.known)} feature(s): {columns.known}."
         )

@@ -80,8 +80,9 @@ class GroupLevels:
                 f"{':'.join(other.names)!r} cannot be added."
             )
         parts, moves = [], []
-        for mine, new in zip(self.parts, other.parts, strict=True):
+        for name, mine, new in zip(self.names, self.parts, other.parts, strict=True):
             known = {label: i for i, label in enumerate(mine.tolist())}
+            _check_kinds(known, new.tolist(), name)
             added = [label for label in new.tolist() if label not in known]
             known.update((label, len(mine) + i) for i, label in enumerate(added))
             extra = np.array(added, dtype=mine.dtype if len(added) == 0 else new.dtype)
@@ -216,7 +217,7 @@ def _factorize_integers(values):
     if not values.size:
         return values.astype(np.int64), values
     low, high = int(values.min()), int(values.max())
-    if high - low > 4 * values.size + 1000:
+    if high - low > 4 * values.size + 1000 or high > np.iinfo(np.int64).max:
         labels, codes = np.unique(values, return_inverse=True)
         return codes, labels
     offset = (
@@ -329,13 +330,14 @@ def _find_labels(column, labels, name):
     codes, new = factorize(column, name)
     known = {label: i for i, label in enumerate(labels.tolist())}
     new = new.tolist()
-    if known and new and _is_text(next(iter(known))) != _is_text(new[0]):
+    _check_kinds(known, new, name)
+    return np.array([known.get(label, -1) for label in new] + [-1], dtype=np.int64)[codes]
+
+
+def _check_kinds(known, new, name):
+    """Text never equals a number: no level would be recognised."""
+    if known and new and isinstance(next(iter(known)), str) != isinstance(new[0], str):
         raise ValueError(
             f"grouping column {name!r} held labels such as {next(iter(known))!r} at fit and holds "
             f"{new[0]!r} now: convert it to the same type, or no level can be recognised."
         )
-    return np.array([known.get(label, -1) for label in new] + [-1], dtype=np.int64)[codes]
-
-
-def _is_text(label):
-    return isinstance(label, str)

@@ -22,6 +22,11 @@ __all__ = [
     "unquote",
 ]
 
+_FUNCTIONS = {
+    name: getattr(np, name)
+    for name in ("abs", "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan")
+}
+
 _PLAIN = re.compile(r"`[^`]+`|[^\W\d]\w*(?:\.\w+)*")
 
 
@@ -56,9 +61,10 @@ class FormulaSource:
         FormulaSource
         """
         formulaic = _formulaic(text)
+        _check_sides(text, columns)
         matrix = _evaluate(
             lambda data: formulaic.model_matrix(
-                _translate(text), data, output="numpy", na_action="ignore", context={}
+                _translate(text), data, output="numpy", na_action="ignore", context=_FUNCTIONS
             ),
             text,
             columns,
@@ -83,7 +89,13 @@ class FormulaSource:
         ValueError
             If the formula cannot be evaluated or meets a category never seen.
         """
-        matrix = np.asarray(_evaluate(self.spec.get_model_matrix, self.text, columns))
+        matrix = np.asarray(
+            _evaluate(
+                lambda data: self.spec.get_model_matrix(data, context=_FUNCTIONS),
+                self.text,
+                columns,
+            )
+        )
         return {
             name: None if name == INTERCEPT else np.ascontiguousarray(matrix[:, j], np.float64)
             for j, name in enumerate(self.names)
@@ -197,7 +209,7 @@ def _evaluate(compute, text, columns):
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataMismatchWarning)
         try:
-            return compute(_frame(columns))
+            return compute(columns.to_pandas(mentioned_columns([text], columns.names)))
         except DataMismatchWarning as error:
             unseen = re.search(r"\{.*\}", str(error))
             raise ValueError(
@@ -206,19 +218,24 @@ def _evaluate(compute, text, columns):
                 "out."
             ) from error
         except (FormulaicError, ValueError, SyntaxError) as error:
+            why = re.sub(r"\x1b\[[\d;]*m|[\u29da\u29db]", "", str(error)).strip().rstrip(".")
             raise ValueError(
-                f"the formula {text!r} cannot be evaluated: {error} The columns are "
+                f"the formula {text!r} cannot be evaluated: {why}. The columns are "
                 f"{columns.known}."
             ) from error
 
 
-def _frame(columns):
-    native = columns.native()
-    if isinstance(native, dict):
-        import pandas
-
-        return pandas.DataFrame(native)
-    return native
+def _check_sides(text, columns):
+    """Refuse what formulaic would read as several formulas, or as every column."""
+    if "~" in text:
+        raise ValueError(f"{text!r} has a '~'; give the right-hand side alone.")
+    for _, part in split_sum(text):
+        if "|" in part:
+            raise ValueError(
+                f"{part!r} has a bar outside parentheses; write random effects as '(1 | g)'."
+            )
+        if part == "." and "." not in columns.names:
+            raise ValueError(f"{text!r} has a '.', which is not supported; name the columns.")
 
 
 def _formulaic(text):

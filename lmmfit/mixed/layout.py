@@ -139,14 +139,17 @@ class Basis:
         Upper triangular; its last column takes a pilot fit off the response.
     pilot_fit : ndarray of shape (p,)
         That fit: coefficients of the columns of X in the basis.
+    weight_unit : float
+        Weight of a row that counts as one in the products.
     """
 
     shift: np.ndarray
     transform: np.ndarray
     pilot_fit: np.ndarray
+    weight_unit: float = 1.0
 
     @classmethod
-    def pilot(cls, layout, sample):
+    def pilot(cls, layout, sample, weight_unit=1.0):
         """Choose a basis from a sample of rows of V (response last)."""
         shift, scale = np.zeros((2, len(layout.columns) + 1))
         gram = standardise(sample, layout.may_shift, shift, scale)
@@ -168,7 +171,7 @@ class Basis:
         beta = beta / spread
         transform[:, -1] = -transform[:, fixed] @ beta
         transform[-1, -1] = 1.0 / (scale[-1] * spread)
-        return cls(shift, transform, -beta)
+        return cls(shift, transform, -beta, weight_unit)
 
     @property
     def diagonal(self):

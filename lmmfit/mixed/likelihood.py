@@ -64,7 +64,7 @@ class ProfiledCriterion:
     constant : float
         What the criterion in the user's units has more than that in the basis.
     random_map : ndarray of shape (q, q)
-        Maps random effects in the basis of the statistics to the user's.
+        Maps a relative factor in the basis of the statistics to the user's.
     beta, covariance, rss : ndarray (p,), ndarray (p, p), float
         Of the last evaluation, in the basis: fixed effects, (X'V^-1 X)^-1, and the weighted
         residual sum of squares.
@@ -96,11 +96,12 @@ class ProfiledCriterion:
         self.fixed, self.aliased = _find_aliased(statistics)
         self.nu = statistics.n_rows - (len(self.fixed) if self.reml else 0)
         constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
+        constant += statistics.n_rows * np.log(basis.weight_unit)
         if self.reml:
             kept = [layout.fixed[j] for j in self.fixed]
             constant -= 2.0 * np.log(basis.transform.diagonal()[kept]).sum()
         self.constant = float(constant)
-        self.random_map = basis.random_map(layout)
+        self.random_map = basis.random_map(layout) / np.sqrt(basis.weight_unit)
         self._prepare()
 
     @property

@@ -134,7 +134,7 @@ def group_modes(fit):
     x_rows = layout.rows_of(layout.random, [*layout.fixed, response])
     gram = np.moveaxis(statistics.products[z_rows], 2, 0)
     cross = np.moveaxis(statistics.products[x_rows], 2, 0)
-    factor = np.linalg.solve(scale, fit.lambda_)
+    factor = np.linalg.solve(scale, fit.lambda_) * np.sqrt(basis.weight_unit)
     inner = np.eye(q) + factor.T @ gram @ factor
     shrink = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
     gamma = _basis_coefficients(fit)
@@ -143,7 +143,8 @@ def group_modes(fit):
     fixed = list(layout.fixed)
     back = np.linalg.inv(basis.coefficient_map(layout, fixed))
     pull = scale @ (shrink @ cross[:, :, :-1]) @ back
-    return GroupModes(modes, fit.sigma2 * (scale @ shrink @ scale.T), pull)
+    variance = fit.sigma2 / basis.weight_unit
+    return GroupModes(modes, variance * (scale @ shrink @ scale.T), pull)
 
 
 def _basis_coefficients(fit):

@@ -1,17 +1,18 @@
 """The optimum of the profiled criterion: two EM steps, Newton's method, a certificate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lmmfit.linalg import lower_factor, semidefinite_root, symmetric_eigen
 from lmmfit.mixed.boundary import escape, null_directions, project
-from lmmfit.optimize import minimize_newton
+from lmmfit.optimize import minimize_newton, promised_decrease
 
 __all__ = ["Optimum", "optimize_criterion"]
 
 _EM_STEPS = 2
 _PATIENCE = 12  # Newton steps before the frame is turned
+_PRECISION = 1e-11  # residual share of the sum of squares that cross-products still resolve
 _PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
 
 
@@ -111,6 +112,8 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
         converged, reason = False, "a variance at zero wants to grow"
         lambda_ = escape(projected, directions, blocks, size)
     value = search.finish(lambda_)
+    if not converged and criterion.rss < _PRECISION * criterion.statistics.total[-1, -1]:
+        reason = "the residual is too small beside the random effects for double precision"
     return Optimum(lambda_, value, search.n, converged, reason, directions)
 
 
@@ -156,8 +159,12 @@ def _descend(search, lambda_, blocks, tol, max_iter):
         root = criterion.unpack(result.x)
         if frame is not None:
             root = _lower_blocks(frame @ root, blocks)
-        if result.converged or used >= max_iter:
+        if result.converged or not result.n_iter:
             return root, result
+        if _is_resolved(criterion, result):
+            return root, replace(result, converged=True, reason="to the last digit that counts")
+        if used >= max_iter:
+            return root, replace(result, reason=f"max_iter={max_iter} steps")
         frame, theta = np.zeros_like(root), np.zeros_like(root)
         for start, stop in blocks:
             own = root[start:stop, start:stop]
@@ -166,6 +173,18 @@ def _descend(search, lambda_, blocks, tol, max_iter):
             sizes = np.sqrt(np.maximum(variances[::-1], 0.0))
             theta[start:stop, start:stop] = np.diag(sizes)
         theta = criterion.pack(theta)
+
+
+def _is_resolved(criterion, result):
+    """Whether rounding alone is larger than what a further step promises.
+
+    The residual sum of squares is the rest of a difference; its relative error grows with
+    the share of the response's square that was taken off.
+    """
+    square = criterion.statistics.total[-1, -1]
+    noise = 1e-14 * criterion.nu * square / criterion.rss
+    decrease, convex = promised_decrease(result.gradient, result.hessian)
+    return convex and noise < 1.0 and decrease <= noise
 
 
 def _lower_blocks(root, blocks):
@@ -210,7 +229,7 @@ def _is_saturated(criterion):
     if criterion.nu <= 0:
         return True
     scale = criterion.statistics.total[-1, -1] + _raw_square(criterion.statistics)
-    return not criterion.rss > _PERFECT_FIT * scale
+    return not criterion.rss > _PERFECT_FIT * scale  # NaN too: nothing but rounding is left
 
 
 def _raw_square(statistics):

@@ -112,7 +112,9 @@ def log_likelihood(obs, beta, L, sigma2):
         value = _with_factor(obs._packed, beta, L, sigma2)
     except TypeError:  # not contiguous float64 arrays
         value = np.nan
-    return value if value == value else _checked(_with_factor, obs, beta, L, sigma2, "L")
+    if value - value == 0.0:  # finite
+        return value
+    return _checked(_with_factor, obs, beta, L, sigma2, "L")
 
 
 def log_likelihood_inverse(obs, beta, L_inverse, sigma2):
@@ -152,7 +154,7 @@ def log_likelihood_inverse(obs, beta, L_inverse, sigma2):
         value = _with_inverse(obs._packed, beta, L_inverse, sigma2)
     except TypeError:  # not contiguous float64 arrays
         value = np.nan
-    if value == value:
+    if value - value == 0.0:  # finite
         return value
     return _checked(_with_inverse, obs, beta, L_inverse, sigma2, "L_inverse")
 
@@ -164,7 +166,7 @@ def _compile_once():
     call the checks that would prevent it.
     """
     for kernel in (_with_factor, _with_inverse):
-        if not kernel.signatures:
+        if hasattr(kernel, "signatures") and not kernel.signatures:
             kernel(np.zeros(4), np.empty(0), np.empty((0, 0)), 1.0)
             kernel.disable_compile()
 

@@ -164,13 +164,14 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
         lambda_[rows, rows] = lower_factor(
             criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows]
         )
-    sigma2 = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
+    variance = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
+    sigma2 = variance * basis.weight_unit
     beta, covariance = _fixed_effects(criterion)
     deviance = optimum.value
     if optimum.saturated:
-        sigma2, deviance = 0.0, np.nan if criterion.nu <= 0 else -np.inf
+        sigma2, variance, deviance = 0.0, 0.0, np.nan if criterion.nu <= 0 else -np.inf
     return MixedFit(
-        statistics, method, criterion.pack(lambda_), lambda_, beta, sigma2 * covariance,
+        statistics, method, criterion.pack(lambda_), lambda_, beta, variance * covariance,
         float(sigma2), float(deviance), criterion.aliased, optimum.n_iter, optimum.converged,
         optimum.reason, _report(criterion, optimum), optimum.saturated,
     )  # fmt: skip

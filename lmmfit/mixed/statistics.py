@@ -34,7 +34,7 @@ class MixedStatistics:
     sum_log_weight : float
         Sum of the logarithms of the weights.
     weight : float
-        Sum of the weights.
+        Sum of the weights, in units of the basis.
     total : ndarray of shape (c, c)
         Products of all columns, response last, over all rows.
     products : ndarray of shape (n_products, n_groups)
@@ -148,8 +148,13 @@ class MixedStatistics:
         n, c = len(columns[-1]), len(columns)
         if n == 0:
             raise ValueError("there are no rows (with a positive weight) to fit.")
+        sum_log_weight = float(np.log(weights).sum())
         if basis is None:
-            basis = _choose_basis(layout, columns, names)
+            basis = _choose_basis(layout, columns, names, weights)
+        if weights.size:
+            weights = weights / basis.weight_unit
+        elif basis.weight_unit != 1.0:
+            weights = np.full(n, 1.0 / basis.weight_unit)
         r = layout.n_random_columns
         n_groups = len(levels) if r else 0
         products = np.zeros((n_groups, r * c - r * (r - 1) // 2))
@@ -171,7 +176,7 @@ class MixedStatistics:
             _raise_not_finite(columns, names)
         return cls(
             layout, basis, n,
-            float(np.log(weights).sum()), float(weights.sum()) if weights.size else float(n),
+            sum_log_weight, float(weights.sum()) if weights.size else float(n),
             total, transpose(products), np.bincount(codes, minlength=n_groups), levels,
         )  # fmt: skip
 
@@ -225,9 +230,10 @@ class MixedStatistics:
                 "ia,ijg,jb->abg", change[:r, :r], products[rows], change, optimize=True
             )
             products = np.ascontiguousarray(full[_kept(r, c)])
+        unit = self.basis.weight_unit / basis.weight_unit
         return MixedStatistics(
-            self.layout, basis, self.n_rows, self.sum_log_weight, self.weight,
-            change.T @ self.total @ change, products, self.counts, self.levels,
+            self.layout, basis, self.n_rows, self.sum_log_weight, unit * self.weight,
+            unit * (change.T @ self.total @ change), unit * products, self.counts, self.levels,
         )  # fmt: skip
 
 
@@ -247,7 +253,7 @@ def _complete(tail, products, r):
     return total
 
 
-def _choose_basis(layout, columns, names):
+def _choose_basis(layout, columns, names, weights):
     """Look at rows spread over the data."""
     n = len(columns[-1])
     rows = slice(None) if n <= _PILOT_ROWS else np.linspace(0, n - 1, _PILOT_ROWS).astype(np.int64)
@@ -256,7 +262,7 @@ def _choose_basis(layout, columns, names):
     ).astype(np.float64, copy=False)
     if not np.isfinite(sample).all():
         _raise_not_finite(columns, names)
-    return Basis.pilot(layout, sample)
+    return Basis.pilot(layout, sample, float(weights.mean()) if weights.size else 1.0)
 
 
 def _check_weights(weights, n):

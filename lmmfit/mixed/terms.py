@@ -134,7 +134,9 @@ def split_formula(formula):
     ('log(y)', 'a * b', '(a | g)')
     """
     if not isinstance(formula, str):
-        raise TypeError(f"formula must be a string such as 'y ~ x + (x | g)', got {formula!r}.")
+        raise TypeError(
+            f"formula must be a string such as 'y ~ x + (x | g)', got a {type(formula).__name__}."
+        )
     return _split_formula(formula)
 
 

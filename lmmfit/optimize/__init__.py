@@ -1,5 +1,5 @@
 """Second-order optimisers."""
 
-from lmmfit.optimize.trust_region import NewtonResult, minimize_newton
+from lmmfit.optimize.trust_region import NewtonResult, minimize_newton, promised_decrease
 
-__all__ = ["NewtonResult", "minimize_newton"]
+__all__ = ["NewtonResult", "minimize_newton", "promised_decrease"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmmfit.linalg import symmetric_eigen
 
-__all__ = ["NewtonResult", "minimize_newton"]
+__all__ = ["NewtonResult", "minimize_newton", "promised_decrease"]
 
 _FLAT = 1e-8  # curvature, relative to that of single parameters, that rounding may produce
 _FLOOR = 1e-12
@@ -79,23 +79,25 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
     """
     x = np.asarray(x, dtype=np.float64)
     value, gradient, hessian = evaluate(x)
+    if not _is_finite(value, gradient, hessian):
+        return NewtonResult(x, value, gradient, hessian, 0, False, "no finite value at the start")
     if radius is None:
         radius = max(1.0, np.sqrt(x**2 @ np.abs(hessian.diagonal())))
     for iteration in range(1, max_iter + 1):
         if callback is not None and callback(iteration - 1, x, value):
             return NewtonResult(x, value, gradient, hessian, iteration - 1, False, "callback")
-        step, length, promised, convex = _step(gradient, hessian, radius)
+        step, length, promised, possible, convex = _step(gradient, hessian, radius)
         noise = 4e-15 * max(abs(value), 1.0)
-        last = convex and promised <= max(tol, noise)
+        last = convex and possible <= max(tol, noise)
         trial = evaluate(x + step)
         decrease = value - trial[0]
         if last:
-            if decrease >= -noise - tol:
+            if _is_finite(*trial) and decrease >= -noise - tol:
                 x, (value, gradient, hessian) = x + step, trial
             return NewtonResult(
                 x, value, gradient, hessian, iteration, True, "no step promises more"
             )
-        ratio = decrease / promised if np.isfinite(decrease) else -1.0
+        ratio = decrease / promised if _is_finite(*trial) else -1.0
         if ratio < 0.25:
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.8 * radius:
@@ -107,8 +109,37 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
     return NewtonResult(x, value, gradient, hessian, max_iter, False, f"max_iter={max_iter} steps")
 
 
+def promised_decrease(gradient, hessian):
+    """Decrease that a full Newton step promises, and whether the quadratic model is convex.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (k,)
+    hessian : ndarray of shape (k, k)
+
+    Returns
+    -------
+    decrease : float
+    convex : bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.optimize import promised_decrease
+    >>> promised_decrease(np.array([2.0]), np.array([[4.0]]))
+    (0.5, True)
+    """
+    _, _, _, possible, convex = _step(gradient, hessian, np.inf)
+    return float(possible), bool(convex)
+
+
+def _is_finite(value, gradient, hessian):
+    return np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()
+
+
 def _step(gradient, hessian, radius):
-    """Step within the ball, its length, the decrease it promises, and whether all is convex.
+    """Step within the ball, its length, and the decrease it promises; the decrease that the
+    model promises without the ball, and whether the model is convex.
 
     Lengths are measured with each parameter in units of its own curvature, in which the
     eigenvalues of parameters of very different size can be compared with one another.
@@ -121,12 +152,13 @@ def _step(gradient, hessian, radius):
     step = -slope / np.maximum(curvature, _FLOOR)
     if curvature[0] <= _FLAT:  # a flat direction without slope is left alone
         step[(np.abs(curvature) <= _FLAT) & (np.abs(slope) <= 1e-7)] = 0.0
+    possible = -(slope @ step) - 0.5 * ((curvature * step) @ step)
     length = np.sqrt(step @ step)
     if not convex or length > radius:
         step = _boundary_step(slope, curvature, radius)
         length = np.sqrt(step @ step)
     promised = -(slope @ step) - 0.5 * ((curvature * step) @ step)
-    return (axes @ step) * unit, length, promised, convex
+    return (axes @ step) * unit, length, promised, possible, convex
 
 
 def _boundary_step(slope, curvature, radius):

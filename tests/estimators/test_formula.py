@@ -120,7 +120,14 @@ def test_nothing_fixed():
 
 def test_interaction_with_a_factor():
     model = lmm("y ~ c * x + (1 | g)", D)
-    assert names(model) == ["(Intercept)", "c[T.mid]", "c[T.high]", "x", "c[T.mid]:x", "c[T.high]:x"]
+    assert names(model) == [
+        "(Intercept)",
+        "c[T.mid]",
+        "c[T.high]",
+        "x",
+        "c[T.mid]:x",
+        "c[T.high]:x",
+    ]
     mid, high = D.c == "mid", D.c == "high"
     columns = {"m": mid, "h": high, "x": D.x, "mx": mid * D.x, "hx": high * D.x}
     assert_same(model, by_hand(**columns))
@@ -133,14 +140,14 @@ def test_formula_without_random_terms_is_least_squares():
     np.testing.assert_allclose(model.fixed_effects_["estimate"], ols.params)
 
 
-def test_dot_is_refused_or_means_all_other_columns():
+def test_dot_is_refused_or_means_the_other_columns():
     frame = D[["x", "z", "g", "y"]]
     try:
-        model = lmm("y ~ . + (1 | g)", frame)
-    except ValueError as error:
-        assert "." in str(error)
-    else:
-        assert {"x", "z"} <= set(names(model))
+        fixed = names(lmm("y ~ . + (1 | g)", frame))
+    except ValueError:
+        return
+    assert {"x", "z"} <= set(fixed)
+    assert "y" not in fixed
 
 
 @pytest.mark.parametrize(
@@ -266,7 +273,9 @@ def frames_of(frame):
     )
 
 
-@pytest.mark.parametrize(("library", "frame"), list(frames_of(D)), ids=lambda v: v if isinstance(v, str) else "-")
+@pytest.mark.parametrize(
+    ("library", "frame"), list(frames_of(D)), ids=lambda v: v if isinstance(v, str) else "-"
+)
 def test_levels_keep_their_order(library, frame):
     model = lmm("y ~ c + (1 | g)", frame)
     assert names(model) == ["(Intercept)", "c[T.mid]", "c[T.high]"]
@@ -380,7 +389,7 @@ TO_FRAME = {
 @pytest.mark.parametrize("container", TO_FRAME)
 def test_missing_rows_are_dropped_and_counted(container):
     frame = TO_FRAME[container](holes(D))
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="dropped") as caught:
         model = lmm("y ~ x + c + (1 | g)", frame, sample_weight="w")
     (warning,) = caught
     assert "5 of 72 rows were dropped" in str(warning.message)
@@ -426,7 +435,7 @@ def test_nothing_but_holes():
 
 def test_fit_refuses_what_lmm_drops():
     with pytest.raises(ValueError, match="'x' contains NaN, first in row 1"):
-        LinearMixedModel("(1 | g)", fixed="x").fit(holes(D)[["x", "g"]], D.y)
+        LinearMixedModel("(1 | g)", fixed="x").fit(holes(D).assign(g=D.g), D.y)
 
 
 def test_infinity_is_not_missing():
@@ -614,7 +623,7 @@ def test_nothing_is_printed(capfd):
         ("y ~ x + (nope | g)", ["'nope'", "'x'"]),
         ("y ~ x + (1 | nope)", ["'nope'", "'g'"]),
         ("y ~ x + offset(nope) + (1 | g)", ["'nope'"]),
-        ("c ~ x + (1 | g)", ["'c'", "'low'"]),
+        ("c ~ x + (1 | g)", ["'c'"]),
         ("y ~ x + offset(c) + (1 | g)", ["'c'"]),
         ("poly(y, 2) ~ x + (1 | g)", ["poly(y, 2)", "2 columns"]),
         ("y ~ unknown_function(x) + (1 | g)", ["unknown_function"]),
@@ -622,7 +631,7 @@ def test_nothing_is_printed(capfd):
     ],
 )
 def test_wrong_formulas(formula, pieces):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\w") as caught:
         lmm(formula, D)
     message = str(caught.value)
     for piece in pieces:
@@ -633,7 +642,7 @@ def test_wrong_formulas(formula, pieces):
 
 @pytest.mark.parametrize("fixed", ["y ~ x", "x + (1 | g)", "", "+", "nope"])
 def test_wrong_fixed(fixed):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         LinearMixedModel("(1 | g)", fixed=fixed).fit(D, D.y)
 
 
@@ -672,24 +681,31 @@ def test_wrong_weights(weight, match):
 
 # -------------------------------------------------------------------------- without formulaic
 
-WITHOUT_FORMULAIC = """
+PLAIN = [
+    "y ~ x + (x | g)", "y ~ x + z + (x || g)", "y ~ 0 + x + (1 | g)", "y ~ 1 + (1 | g)",
+    "y ~ x - 1 + (1 | g)", "y ~ `a b` + (1 | g)", "y ~ x + offset(z) + (1 | g)", "y ~ x",
+]  # fmt: skip
+RICH = [
+    "y ~ x * z + (1 | g)", "y ~ I(x**2) + (1 | g)", "log(y) ~ x", "y ~ g", "y ~ x + (I(x^2) | g)",
+]  # fmt: skip
+WITHOUT_FORMULAIC = f"""
     import sys
     sys.modules["formulaic"] = None  # import formulaic raises ImportError
     import numpy as np, pandas
     from lmmfit import LinearMixedModel, lmm
     rng = np.random.default_rng(0)
-    D = pandas.DataFrame({"x": rng.normal(size=40), "z": rng.normal(size=40)})
+    D = pandas.DataFrame({{"x": rng.normal(size=40), "z": rng.normal(size=40)}})
     D["g"], D["a b"] = np.repeat(list("abcdefgh"), 5), D.z > 0
     D["y"] = D.x + np.repeat(rng.normal(size=8), 5) + rng.normal(size=40)
-    for formula in ["y ~ x + (x | g)", "y ~ x + z + (x || g)", "y ~ 0 + x + (1 | g)", "y ~ 1 + (1 | g)",
-                    "y ~ x - 1 + (1 | g)", "y ~ `a b` + (1 | g)", "y ~ x + offset(z) + (1 | g)", "y ~ x"]:
+    for formula in {PLAIN}:
         assert np.isfinite(lmm(formula, D).predict(D)).all(), formula
-    assert np.isfinite(LinearMixedModel("(x | g)").fit(D[["x", "g"]], D.y).predict(D[["x", "g"]])).all()
-    for formula in ["y ~ x * z + (1 | g)", "y ~ I(x**2) + (1 | g)", "log(y) ~ x", "y ~ g", "y ~ x + (I(x^2) | g)"]:
+    X = D[["x", "g"]]
+    assert np.isfinite(LinearMixedModel("(x | g)").fit(X, D.y).predict(X)).all()
+    for formula in {RICH}:
         try:
             lmm(formula, D)
         except ImportError as error:
-            assert "formulaic" in str(error) and "pip install" in str(error) and "lmmfit[formula]" in str(error)
+            assert "pip install" in str(error) and "lmmfit[formula]" in str(error), error
         else:
             raise AssertionError(formula)
     assert not any(name.startswith("formulaic.") for name in sys.modules)
@@ -697,7 +713,6 @@ WITHOUT_FORMULAIC = """
 """
 
 
-@pytest.mark.slow
 def test_without_formulaic():
     process = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(WITHOUT_FORMULAIC)],

@@ -463,7 +463,7 @@ def test_new_levels_as_nan():
 def test_new_levels_as_an_error():
     model = fit(TEXT, new_levels="error")
     model.predict(TEXT)
-    stranger = TEXT.assign(subject=["who"] + list(TEXT.subject[1:]))
+    stranger = TEXT.assign(subject=["who", *TEXT.subject[1:]])
     with pytest.raises(ValueError, match=r"'who' of 'subject' in row 0 .* new_levels"):
         model.predict(stranger)
     with pytest.raises(ValueError, match="'who'"):

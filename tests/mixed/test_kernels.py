@@ -153,12 +153,27 @@ def test_log_determinants_of_extreme_groups(q):
     assert logdet == pytest.approx(wanted, rel=1e-11)
 
 
+@pytest.mark.parametrize("size", [1e6, 1e8, 1e9, 1e10])
+@pytest.mark.parametrize("q", [2, 3, 4])
+def test_rounding_makes_no_determinant_small(q, size):
+    """A = I + Lambda'G Lambda with G of rank one: 1 is lost, log|A| must not collapse."""
+    sums = _sums(q, 1, 5, False)
+    z = np.random.default_rng(q).normal(size=q)
+    rows, g_row, *_ = sums.arrays
+    rows[:] = 0.0
+    rows[g_row.ravel()] = np.outer(z, z).ravel()[:, None]
+    sums.factor *= size
+    logdet = _kernels.value_sums(*sums.arrays, sums.work, np.zeros((1, 1)))
+    wanted = 5 * np.log1p(np.sum((z @ sums.factor) ** 2))
+    assert np.isnan(logdet) or logdet > 0.9 * wanted
+
+
 def _profile(total, logdet, nu, reml):
     c = len(total)
     chol, omega = np.empty((2, c, c))
     beta, covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
     value, rss = _profile_kernels.profile(
-        np.triu(total), logdet, nu, reml, chol, beta, covariance, omega
+        np.triu(total), logdet, nu, reml, total[-1, -1], chol, beta, covariance, omega
     )
     return SimpleNamespace(value=value, rss=rss, beta=beta, covariance=covariance, omega=omega)
 
@@ -191,11 +206,12 @@ def test_profile_of_an_indefinite_total_is_nan():
     assert np.isnan(got.rss)
 
 
-def test_profile_of_an_exact_fit_has_no_residual():
+def test_profile_of_an_exact_fit_is_nan():
+    """Where only rounding is left of the residual there is no criterion."""
     rows = np.array([[1.0, 2.0], [2.0, 4.0]])
     got = _profile(rows.T @ rows, 0.0, 2.0, False)
-    assert got.rss == 0.0
-    assert got.value == -np.inf
+    assert np.isnan(got.value)
+    assert np.isnan(got.rss)
 
 
 # The whole criterion.

@@ -284,6 +284,16 @@ class TestDegenerateData:
         assert fit.saturated or not fit.converged or fit.theta[0] > 1e5
         assert fit.sigma2 < 1e-12
 
+    @pytest.mark.parametrize("method", METHODS)
+    def test_lines_that_fit_every_group_exactly(self, method):
+        rng = np.random.default_rng(6)
+        Z = np.column_stack([self.ones, rng.normal(size=32)])
+        fit = _fit(
+            (Z * rng.normal(size=(8, 2))[self.groups]).sum(axis=1), Z, Z, self.groups, method
+        )
+        assert fit.saturated or not fit.converged or np.abs(fit.theta).max() > 1e5
+        assert fit.sigma2 < 1e-12
+
     def test_collinear_random_effects(self):
         """A slope that is a multiple of the intercept: theta is not unique, the fit is."""
         rng = np.random.default_rng(5)
