@@ -24,7 +24,8 @@ def profile(total, logdet, nu, reml, square, chol, beta, covariance, omega):
     ``covariance``, and to ``omega`` the weights with which the derivative of ``total``
     enters that of the criterion. Returns the criterion and the weighted residual sum of
     squares; both are NaN where X'V^-1 X is not positive definite, or where the residual is so
-    small beside the response's ``square`` that nothing of it but rounding is left.
+    small beside the response's ``square`` that nothing of it but rounding is left (the fixed
+    effects are there all the same).
     """
     c = total.shape[0]
     p = c - 1
@@ -35,7 +36,9 @@ def profile(total, logdet, nu, reml, square, chol, beta, covariance, omega):
                 s -= chol[i, k] * chol[j, k]
             if i > j:
                 chol[i, j] = s / chol[j, j]
-            elif s > (_NOTHING * square if j == p else 0.0):
+            elif j == p:
+                chol[p, p] = np.sqrt(s) if s > _NOTHING * square else np.nan
+            elif s > 0.0:
                 chol[j, j] = np.sqrt(s)
             else:
                 return np.nan, np.nan

