@@ -38,6 +38,8 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
     ------
     ValueError
         If the formula does not parse, or names a column that the data do not have.
+    TypeError
+        If the formula is no string or data no data frame.
     ImportError
         If the fixed part needs formulaic and it is not installed.
 

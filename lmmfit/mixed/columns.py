@@ -31,8 +31,8 @@ class ArrayColumns:
 
     def is_numeric(self, name):
         """Whether the column holds numbers, or text or objects that can be read as such."""
-        if self.array.dtype.kind in "biuf":
-            return True
+        if self.array.dtype.kind in "biufmM":
+            return self.array.dtype.kind not in "mM"
         try:
             self.raw(name).astype(np.float64)
         except (TypeError, ValueError):
@@ -50,6 +50,8 @@ class ArrayColumns:
         column = self.raw(name)
         if column.dtype.kind in "biuf":
             return column
+        if column.dtype.kind in "mM":
+            raise ValueError(_not_numeric(name, column))
         try:
             return column.astype(np.float64)
         except ValueError as error:
@@ -231,6 +233,8 @@ def as_columns(X):
     ------
     ValueError
         If two columns have the same name.
+    TypeError
+        If X is a lazy frame.
 
     Examples
     --------
@@ -244,6 +248,8 @@ def as_columns(X):
     import narwhals as nw
 
     X = nw.to_native(X, pass_through=True)
+    if hasattr(X, "collect") and hasattr(X, "collect_schema") and not hasattr(X, "to_numpy"):
+        raise TypeError("X is a LazyFrame: call .collect() on it first.")
     if nw.dependencies.is_pandas_dataframe(X):
         columns = PandasColumns(X)
     else:
@@ -274,9 +280,12 @@ def _kind(dtype):
 
 
 def _not_numeric(name, values):
-    example = next((v for v in values if not isinstance(v, int | float)), values[0])
+    row = next((i for i, v in enumerate(values) if not isinstance(v, int | float)), 0)
+    example = values[row]
+    if example is None:
+        return f"column {name!r} has a missing value (None) in row {row}: drop or impute it."
     return (
-        f"column {name!r} holds {example!r}, which is no number: encode it (OneHotEncoder in a "
-        "pipeline), name it as a grouping column in random, or give a formula to lmm() or "
-        "fixed=, which code categorical columns."
+        f"column {name!r} holds {example!r} in row {row}, which is no number: encode it "
+        "(OneHotEncoder in a pipeline), name it as a grouping column in random, or give a "
+        "formula to lmm() or fixed=, which code categorical columns."
     )

@@ -141,6 +141,14 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
         If a column is unknown or holds no numbers.
     NotImplementedError
         If the terms name several grouping factors.
+
+    Examples
+    --------
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed import as_columns, bind_design
+    >>> columns = as_columns(load_sleepstudy(as_frame=True).data)
+    >>> bind_design(columns, "(Days | Subject)").layout.columns
+    ('(Intercept)', 'Days')
     """
     structure = random, fixed, fit_intercept
     terms = parse_random(random) if isinstance(random, str) else tuple(random or ())

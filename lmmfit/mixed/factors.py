@@ -161,6 +161,8 @@ def factorize(column, name):
     ------
     ValueError
         If a label is missing.
+    TypeError
+        If labels cannot be compared.
 
     Examples
     --------
@@ -172,12 +174,18 @@ def factorize(column, name):
     """
     import narwhals as nw
 
-    if isinstance(column, np.ndarray):
-        codes, labels = _factorize_array(column)
-    elif isinstance(column, nw.Series):
-        codes, labels = _factorize_series(column)
-    else:
-        codes, labels = _factorize_pandas(column)
+    try:
+        if isinstance(column, np.ndarray):
+            codes, labels = _factorize_array(column)
+        elif isinstance(column, nw.Series):
+            codes, labels = _factorize_series(column)
+        else:
+            codes, labels = _factorize_pandas(column)
+    except TypeError as error:
+        raise TypeError(
+            f"grouping column {name!r} holds labels that cannot be compared ({error}): each "
+            "argument must be a string or a number."
+        ) from error
     if codes.size and codes.min() < 0:
         row = int(np.argmin(codes))
         raise ValueError(
@@ -234,13 +242,7 @@ def _factorize_integers(values):
 def _factorize_objects(values):
     """Any hashable labels, by dictionary; sorted where they can be compared."""
     positions = {}
-    try:
-        codes = [positions.setdefault(value, len(positions)) for value in values]
-    except TypeError as error:
-        raise TypeError(
-            f"a grouping column holds labels that cannot be compared ({error}): each argument "
-            "must be a string or a number."
-        ) from error
+    codes = [positions.setdefault(value, len(positions)) for value in values]
     codes = np.array(codes, dtype=np.int64)
     labels = list(positions)
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
@@ -334,9 +336,15 @@ def _find_labels(column, labels, name):
     return np.array([known.get(label, -1) for label in new] + [-1], dtype=np.int64)[codes]
 
 
+def _kind(label):
+    if isinstance(label, str):
+        return "text"
+    return "number" if isinstance(label, int | float) else type(label).__name__
+
+
 def _check_kinds(known, new, name):
-    """Text never equals a number: no level would be recognised."""
-    if known and new and isinstance(next(iter(known)), str) != isinstance(new[0], str):
+    """Text never equals a number or a date: no level would be recognised."""
+    if known and new and _kind(next(iter(known))) != _kind(new[0]):
         raise ValueError(
             f"grouping column {name!r} held labels such as {next(iter(known))!r} at fit and holds "
             f"{new[0]!r} now: convert it to the same type, or no level can be recognised."

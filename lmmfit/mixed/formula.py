@@ -24,7 +24,7 @@ __all__ = [
 
 _FUNCTIONS = {
     name: getattr(np, name)
-    for name in ("abs", "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan")
+    for name in "abs sqrt exp log log2 log10 log1p expm1 sin cos tan".split()
 }
 
 _PLAIN = re.compile(r"`[^`]+`|[^\W\d]\w*(?:\.\w+)*")

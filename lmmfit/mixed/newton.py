@@ -69,6 +69,17 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     -------
     Optimum
         The criterion is left evaluated there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.datasets import load_dyestuff2
+    >>> from lmmfit.mixed import MixedStatistics, optimize_criterion, profiled_criterion
+    >>> data, one = load_dyestuff2(), np.ones((30, 1))
+    >>> statistics = MixedStatistics.from_arrays(data.target, one, one, data.data[:, 0])
+    >>> optimum = optimize_criterion(profiled_criterion(statistics))
+    >>> optimum.converged, round(optimum.null_directions[0].derivative, 2)
+    (True, 9.9)
     """
     q = criterion.q
     blocks = criterion.statistics.layout.blocks
@@ -112,7 +123,7 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
         converged, reason = False, "a variance at zero wants to grow"
         lambda_ = escape(projected, directions, blocks, size)
     value = search.finish(lambda_)
-    if not converged and criterion.rss < _PRECISION * criterion.statistics.total[-1, -1]:
+    if not converged and not criterion.rss > _PRECISION * criterion.statistics.total[-1, -1]:
         reason = "the residual is too small beside the random effects for double precision"
     return Optimum(lambda_, value, search.n, converged, reason, directions)
 
@@ -149,30 +160,39 @@ def _descend(search, lambda_, blocks, tol, max_iter):
     to rotate, and the criterion is then a curved valley of theta. With the axes of P itself,
     the largest first, the vanishing variance comes last and the valley is straight.
     """
-    criterion, frame, theta, used = search.criterion, None, search.criterion.pack(lambda_), 0
+    criterion, frame, theta = search.criterion, None, search.criterion.pack(lambda_)
+    used, before = 0, None
     while True:
         result = minimize_newton(
             lambda x, frame=frame: search.newton(x, frame),
             theta, tol=tol, max_iter=min(_PATIENCE, max_iter - used),
         )  # fmt: skip
+        if not result.n_iter:  # rounding has swallowed the residual
+            return before or (lambda_, result)
         used += result.n_iter
         root = criterion.unpack(result.x)
         if frame is not None:
             root = _lower_blocks(frame @ root, blocks)
-        if result.converged or not result.n_iter:
+        if result.converged:
             return root, result
         if _is_resolved(criterion, result):
             return root, replace(result, converged=True, reason="to the last digit that counts")
         if used >= max_iter:
             return root, replace(result, reason=f"max_iter={max_iter} steps")
-        frame, theta = np.zeros_like(root), np.zeros_like(root)
-        for start, stop in blocks:
-            own = root[start:stop, start:stop]
-            variances, axes = symmetric_eigen(own @ own.T)
-            frame[start:stop, start:stop] = axes[:, ::-1]
-            sizes = np.sqrt(np.maximum(variances[::-1], 0.0))
-            theta[start:stop, start:stop] = np.diag(sizes)
+        before = root, result
+        frame, theta = _principal_frame(root, blocks)
         theta = criterion.pack(theta)
+
+
+def _principal_frame(root, blocks):
+    """Axes of each block of ``root @ root.T``, the largest first, and the root along them."""
+    frame, sizes = np.zeros_like(root), np.zeros_like(root)
+    for start, stop in blocks:
+        own = root[start:stop, start:stop]
+        variances, axes = symmetric_eigen(own @ own.T)
+        frame[start:stop, start:stop] = axes[:, ::-1]
+        sizes[start:stop, start:stop] = np.diag(np.sqrt(np.maximum(variances[::-1], 0.0)))
+    return frame, sizes
 
 
 def _is_resolved(criterion, result):

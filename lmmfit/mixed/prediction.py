@@ -37,6 +37,16 @@ def predict_rows(
     ------
     ValueError
         If a value is missing, or a level is new and ``new_levels="error"``.
+
+    Examples
+    --------
+    >>> from lmmfit import lmm
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed import as_columns, predict_rows
+    >>> frame = load_sleepstudy(as_frame=True).frame
+    >>> model = lmm("Reaction ~ Days + (Days | Subject)", frame)
+    >>> predict_rows(model.result_, model.design_, as_columns(frame.head(2))).round(1)
+    array([253.7, 273.3])
     """
     layout = fit.statistics.layout
     vectors = design.vectors(columns)

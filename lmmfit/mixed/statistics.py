@@ -13,6 +13,7 @@ __all__ = ["MixedStatistics"]
 
 _ROWS_PER_BLOCK = 8192
 _PILOT_ROWS = 1024
+_LARGEST = 1e140  # and its inverse: beyond these, sums of squares overflow or vanish
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +263,12 @@ def _choose_basis(layout, columns, names, weights):
     ).astype(np.float64, copy=False)
     if not np.isfinite(sample).all():
         _raise_not_finite(columns, names)
+    for peak, name in zip(np.abs(sample).max(axis=0).tolist(), names, strict=True):
+        if peak > _LARGEST or 0.0 < peak < 1.0 / _LARGEST:
+            size = "large" if peak > 1.0 else "small"
+            raise ValueError(
+                f"the values of {_quoted(name)} are too {size} to be squared; rescale it."
+            )
     return Basis.pilot(layout, sample, float(weights.mean()) if weights.size else 1.0)
 
 

@@ -77,6 +77,8 @@ def parse_random(text):
     ------
     ValueError
         If the text does not follow the grammar; the message quotes the place.
+    TypeError
+        If it is no string.
 
     Examples
     --------
@@ -126,6 +128,8 @@ def split_formula(formula):
     ------
     ValueError
         If there is no single ``~``, an empty side, or a random term that is subtracted.
+    TypeError
+        If it is no string.
 
     Examples
     --------
@@ -236,11 +240,11 @@ def _parse_effects(left, part, text):
 
 def _parse_groups(right, part, text):
     """Grouping factors of a right-hand side: ``g``, ``g:h`` or ``g/h``, finest first."""
-    nested = [
-        tuple(_unquote(name.strip()) for name in _split(level, ":", text))
-        for level in _split(right, "/", text)
+    written = [
+        [name.strip() for name in _split(level, ":", text)] for level in _split(right, "/", text)
     ]
-    for name in (name for level in nested for name in level):
+    nested = [tuple(map(_unquote, level)) for level in written]
+    for name in (name for level in written for name in level if "`" not in name):
         if not name or re.search(r"[()+*|]|^[\d.]+$", name):
             raise _error(text, part, f"has {name!r} where the name of a grouping column belongs")
     factors = [
@@ -283,8 +287,9 @@ def _top_level(text):
 
 def _split(part, separator, text):
     """Split at separators outside brackets and backquotes."""
-    opening = sum(part.count(character) for character in _OPENING)
-    if opening != sum(part.count(character) for character in _CLOSING):
+    bare = re.sub(r"`[^`]*`", "", part)
+    opening = sum(bare.count(character) for character in _OPENING)
+    if opening != sum(bare.count(character) for character in _CLOSING):
         raise _error(text, part.strip(), "has a bracket without its partner")
     if part.count("`") % 2:
         raise _error(text, part.strip(), "has a backquote without its partner")
@@ -306,9 +311,11 @@ def _wraps(part):
 
 
 def _depth_holds(part):
-    depth = 0
+    depth, quoted = 0, False
     for position, character in enumerate(part):
-        depth += (character in _OPENING) - (character in _CLOSING)
+        quoted ^= character == "`"
+        if not quoted:
+            depth += (character in _OPENING) - (character in _CLOSING)
         if depth == 0:
             return position == len(part) - 1
     return False

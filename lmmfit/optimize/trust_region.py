@@ -138,8 +138,10 @@ def _is_finite(value, gradient, hessian):
 
 
 def _step(gradient, hessian, radius):
-    """Step within the ball, its length, and the decrease it promises; the decrease that the
-    model promises without the ball, and whether the model is convex.
+    """Minimise the quadratic model within the ball.
+
+    Returns the step, its length and the decrease it promises; the decrease that the model
+    promises without the ball, and whether the model is convex.
 
     Lengths are measured with each parameter in units of its own curvature, in which the
     eigenvalues of parameters of very different size can be compared with one another.
