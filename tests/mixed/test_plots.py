@@ -126,7 +126,7 @@ def test_lines_name_what_is_wrong(sleepstudy, frames):
     model, X, y = sleepstudy
     with pytest.raises(ValueError, match="x='Dayz' is not a column"):
         FittedLinesDisplay.from_estimator(model, X, y, x="Dayz")
-    with pytest.raises(ValueError, match="'Subject' holds '308', which is no number"):
+    with pytest.raises(ValueError, match="'Subject' holds '308' in row 0, which is no number"):
         FittedLinesDisplay.from_estimator(model, X, y, x="Subject")
     with pytest.raises(ValueError, match="n_groups must be at least 1, got 0"):
         FittedLinesDisplay.from_estimator(model, X, y, n_groups=0)
