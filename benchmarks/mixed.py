@@ -234,6 +234,6 @@ def _large(quick):
         "rounds": 1,
         "repeats": 2 if quick else 3,
         "budget": 1.0 if quick else 20.0,
-        "timeout": 60.0 if quick else 90.0,
+        "timeout": 60.0 if quick else 260.0,
         "warmup_groups": 20,
     }
