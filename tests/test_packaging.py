@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import lmmfit
+import lmmfit.datasets
+import lmmfit.estimators
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
