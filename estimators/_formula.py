@@ -80,7 +80,7 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
     columns, weight = _drop_missing(columns, needed, weight)
     y = evaluate_expression(response, columns, "the response")
     model = LinearMixedModel(random, fixed=fixed, method=method, **parameters)
-    model.fit(columns.native(), y, sample_weight=weight)
+    model.fit(columns, y, sample_weight=weight)
     model.formula_ = formula
     return model
 

@@ -4,7 +4,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from lmmfit.estimators._parameters import check_parameters
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
@@ -26,7 +27,7 @@ from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
 
-_CALLER = 5  # frames between a warning and the call of fit
+_CALLER = 4  # frames between a warning and the call of fit
 
 
 class LinearMixedModel(RegressorMixin, BaseEstimator):
@@ -159,7 +160,6 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         self.max_iter = max_iter
         self.tol = tol
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -185,7 +185,6 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         """
         return self._fit(X, y, sample_weight, None)
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Fit the model to all rows given so far; rows of earlier calls are not needed again.
 
@@ -286,6 +285,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, earlier):
         """Validate, summarise, optimise, publish; on an error the estimator is as before."""
+        check_parameters(self)
         before = self.__dict__.copy()
         try:
             self.__dict__.pop("formula_", None)

@@ -46,6 +46,7 @@ def njit(function=None, *, fastmath=False):
             "nogil": True,
             "fastmath": _REASSOCIATE if fastmath else False,
             "error_model": "numpy",
+            "no_cfunc_wrapper": True,
         }
         try:
             return numba.njit(cache=True, **options)(kernel)

@@ -4,6 +4,8 @@ NumPy's wrappers spend ten microseconds and more on checks before a 2 x 2 matrix
 an optimiser that factors one in each step feels it. These call LAPACK directly.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.linalg.lapack import dgeqrf, dpotrf, dsyev
 
@@ -89,5 +91,10 @@ def lower_factor(root):
     """
     if not root.size:
         return np.zeros(root.shape)
-    factor = np.tril(dgeqrf(root.T)[0].T)
-    return factor * np.where(factor.diagonal() < 0.0, -1.0, 1.0) + 0.0
+    factor = dgeqrf(root.T)[0].T
+    return np.where(_lower(len(factor)), factor * np.copysign(1.0, factor.diagonal()), 0.0) + 0.0
+
+
+@lru_cache(maxsize=32)
+def _lower(k):
+    return np.tri(k, dtype=bool)

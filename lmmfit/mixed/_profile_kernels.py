@@ -3,16 +3,10 @@
 import numpy as np
 
 from lmmfit._jit import njit
-from lmmfit.mixed._kernels import gradient_sums, hessian_sums, value_sums, work_size
+from lmmfit.mixed._factor_kernels import packed
+from lmmfit.mixed._group_kernels import BLOCK, group_sums, hessian_sums, work_rows
 
 _NOTHING = 1e-15
-
-
-@njit
-def _packed(a, b, q):
-    """Position of element (a, b) in the packed upper triangle (a twin of _kernels.packed)."""
-    a, b = min(a, b), max(a, b)
-    return a * (2 * q - a - 1) // 2 + b
 
 
 @njit
@@ -85,7 +79,7 @@ def gradient(sum_t, sum_ee, omega, left, right, derivative, out):
     q, c = derivative.shape[0], omega.shape[0]
     for a in range(q):
         for b in range(a, q):
-            s = sum_t[_packed(a, b, q)]
+            s = sum_t[packed(a, b, q)]
             for i in range(c):
                 for j in range(c):
                     row, column = a * c + i, b * c + j
@@ -107,10 +101,10 @@ def _contract(sums, u, v, x, y):
     for a in range(q):
         for b in range(q):
             if u[a] != 0.0 and v[b] != 0.0:
-                row = _packed(a, b, q)
+                row = packed(a, b, q)
                 for d in range(q):
                     for e in range(q):
-                        s += u[a] * v[b] * x[d] * y[e] * sums[row, _packed(d, e, q)]
+                        s += u[a] * v[b] * x[d] * y[e] * sums[row, packed(d, e, q)]
     return s
 
 
@@ -181,7 +175,14 @@ def workspace_size(q, c, n_theta):
     """Length of the workspace of :func:`evaluate`."""
     count = q * (q + 1) // 2
     sums = 3 * c * c + count + (q * c) ** 2 + 2 * count * count + 2 * n_theta * q
-    return sums + 2 * n_theta * c * (c + 1) + work_size(q, c)
+    return sums + 2 * n_theta * c * (c + 1) + BLOCK * work_rows(q, c)
+
+
+@njit
+def _take(workspace, at, n_rows, n_columns):
+    """The next part of the workspace as a matrix, and where the rest begins."""
+    end = at + n_rows * n_columns
+    return workspace[at:end].reshape((n_rows, n_columns)), end
 
 
 @njit
@@ -196,36 +197,28 @@ def evaluate(
     """
     q, c = c_row.shape
     count, n_theta = q * (q + 1) // 2, theta_rows.size
-    at = 0
-    total = workspace[at : at + c * c].reshape((c, c))
-    at += c * c
-    chol = workspace[at : at + c * c].reshape((c, c))
-    at += c * c
-    omega = workspace[at : at + c * c].reshape((c, c))
-    at += c * c
-    sum_t = workspace[at : at + count]
-    at += count
-    sum_ee = workspace[at : at + (q * c) ** 2].reshape((q * c, q * c))
-    at += (q * c) ** 2
-    sum_tt = workspace[at : at + count * count].reshape((count, count))
-    at += count * count
-    sum_tq = workspace[at : at + count * count].reshape((count, count))
-    at += count * count
-    left = workspace[at : at + n_theta * q].reshape((n_theta, q))
-    at += n_theta * q
-    right = workspace[at : at + n_theta * q].reshape((n_theta, q))
-    at += n_theta * q
-    scratch = workspace[at : at + 2 * n_theta * c * (c + 1)]
-    work = workspace[at + 2 * n_theta * c * (c + 1) :]
-    total[:] = fixed_total
+    total, at = _take(workspace, 0, c, c)
+    chol, at = _take(workspace, at, c, c)
+    omega, at = _take(workspace, at, c, c)
+    sum_ee, at = _take(workspace, at, q * c, q * c)
+    sum_tt, at = _take(workspace, at, count, count)
+    sum_tq, at = _take(workspace, at, count, count)
+    left, at = _take(workspace, at, n_theta, q)
+    right, at = _take(workspace, at, n_theta, q)
+    sum_t, scratch = workspace[at : at + count], workspace[at + count :]
+    work = scratch[2 * n_theta * c * (c + 1) :]
+    for i in range(c):
+        for j in range(c):
+            total[i, j] = fixed_total[i, j]
     square = total[c - 1, c - 1]
     groups = rows, g_row, c_row, multiplicity
-    if order == 0 or q == 0:
-        logdet = value_sums(*groups, lower, work, total)
-        return profile(total, logdet, nu, reml, square, chol, beta, covariance, omega)
     sum_t[:], sum_ee[:] = 0.0, 0.0
-    logdet = gradient_sums(*groups, lower, work, total, sum_t, sum_ee)
+    logdet = 0.0
+    if q:
+        logdet = group_sums(order > 0, *groups, lower, work, total, sum_t, sum_ee)
     value, rss = profile(total, logdet, nu, reml, square, chol, beta, covariance, omega)
+    if order == 0 or q == 0:
+        return value, rss
     directions(left_map, lambda_, theta_rows, theta_columns, left, right)
     gradient(sum_t, sum_ee, omega, left, right, slope, gradient_out)
     if order == 2:

@@ -5,6 +5,11 @@ import numpy as np
 from lmmfit._jit import njit
 
 
+LANES = 4  # numbers that one instruction adds
+_TILE = 1024  # rows that stay in the first-level cache while their products are formed
+_SHORT = 16  # mean number of rows in a run below which rows are added one by one
+
+
 @njit(fastmath=True)
 def accumulate(
     block, weighted, shift, transform, diagonal, codes, weights, n_random, products, tail
@@ -13,98 +18,142 @@ def accumulate(
 
     ``block`` (c x n, C order) holds the raw columns, the response last; it is overwritten by
     ``(rows - shift) @ transform`` with ``transform`` upper triangular, ``diagonal`` but for
-    its last column if so flagged. Row ``g`` of ``products`` receives the products of the first
-    ``n_random`` columns with themselves and all that follow them, packed by rows of the upper
-    triangle; ``tail`` (c x c) those of the other columns with each other. ``weighted`` is room
-    for the weighted columns (the block itself where ``weights`` is empty).
+    its last column if so flagged. ``products[g, a]`` receives the products of column ``a``,
+    one of the first ``n_random``, with every column, over the rows of group ``g``: c of them,
+    in rows of LANES; those with ``b < a`` may be left out. ``tail`` (c x c) receives those of
+    the other columns with each other. ``weighted`` is room for the weighted columns (the block
+    itself where ``weights`` is empty).
     """
     c, n = block.shape
-    _change_basis(block, shift, transform, diagonal)
-    if weights.size:
-        for j in range(c):
-            for i in range(n):
-                weighted[j, i] = weights[i] * block[j, i]
-    first = 0
-    while n_random and first < n:  # a run of rows of one group
-        group, last = codes[first], first + 1
-        while last < n and codes[last] == group:
-            last += 1
-        own, k = products[group], 0
-        for a in range(n_random):
+    rows = np.zeros((min(n, _TILE), products.shape[2], LANES))
+    for lo in range(0, n, _TILE):
+        hi = min(lo + _TILE, n)
+        _change_basis(block, lo, hi, shift, transform, diagonal)
+        if weights.size:
+            for j in range(c):
+                _multiply(block[j, lo:hi], weights[lo:hi], weighted[j, lo:hi])
+        if n_random:
+            if _count_runs(codes[lo:hi]) * _SHORT > hi - lo:
+                _add_rows(block, weighted, lo, hi, codes[lo:hi], n_random, rows, products)
+            else:
+                _add_runs(block, weighted, lo, hi, codes[lo:hi], n_random, products)
+        for a in range(n_random, c):
             for b in range(a, c):
-                s = 0.0
-                for i in range(first, last):
-                    s += weighted[a, i] * block[b, i]
-                own[k] += s
-                k += 1
-        first = last
-    for a in range(n_random, c):
-        for b in range(a, c):
-            s = 0.0
-            for i in range(n):
-                s += weighted[a, i] * block[b, i]
-            tail[a, b] += s
+                tail[a, b] += _dot(weighted[a, lo:hi], block[b, lo:hi])
+
+
+@njit
+def _count_runs(codes):
+    runs = 1
+    for i in range(1, codes.size):
+        runs += codes[i] != codes[i - 1]
+    return runs
 
 
 @njit(fastmath=True)
-def _change_basis(block, shift, transform, diagonal):
+def _add_rows(block, weighted, lo, hi, codes, n_random, rows, products):
+    """Row by row, whatever the order of the groups: all columns of a row side by side."""
+    for b in range(block.shape[0]):
+        column, slot, lane = block[b, lo:hi], b // LANES, b % LANES
+        for i in range(column.size):
+            rows[i, slot, lane] = column[i]
+    for i in range(codes.size):
+        group = codes[i]
+        for slot in range(rows.shape[1]):
+            x0, x1, x2, x3 = rows[i, slot, 0], rows[i, slot, 1], rows[i, slot, 2], rows[i, slot, 3]
+            for a in range(n_random):
+                left = weighted[a, lo + i]
+                products[group, a, slot, 0] += left * x0
+                products[group, a, slot, 1] += left * x1
+                products[group, a, slot, 2] += left * x2
+                products[group, a, slot, 3] += left * x3
+
+
+@njit(fastmath=True)
+def _add_runs(block, weighted, lo, hi, codes, n_random, products):
+    """Run by run of rows of one group, product by product."""
+    c, n, first = block.shape[0], codes.size, 0
+    while first < n:
+        group, last = codes[first], first + 1
+        while last < n and codes[last] == group:
+            last += 1
+        for a in range(n_random):
+            left = weighted[a, lo + first : lo + last]
+            for b in range(a, c):
+                right = block[b, lo + first : lo + last]
+                products[group, a, b // LANES, b % LANES] += _dot(left, right)
+        first = last
+
+
+@njit(fastmath=True)
+def _dot(left, right):
+    s = 0.0
+    for i in range(left.size):
+        s += left[i] * right[i]
+    return s
+
+
+@njit(fastmath=True)
+def _multiply(left, right, out):
+    for i in range(left.size):
+        out[i] = left[i] * right[i]
+
+
+@njit(fastmath=True)
+def _change_basis(block, lo, hi, shift, transform, diagonal):
     """Replace the columns by those of the basis, the last first."""
-    c, n = block.shape
-    for j in range(c):
-        if shift[j] != 0.0:
-            for i in range(n):
-                block[j, i] -= shift[j]
+    c = block.shape[0]
     for j in range(c - 1, -1, -1):
-        scale = transform[j, j]
-        for i in range(n):
-            block[j, i] *= scale
+        column, offset, scale = block[j, lo:hi], shift[j], transform[j, j]
+        for i in range(column.size):
+            column[i] = (column[i] - offset) * scale
         if j == c - 1 or not diagonal:
             for k in range(j):
-                weight = transform[k, j]
+                weight, offset = transform[k, j], shift[k]
                 if weight != 0.0:
-                    for i in range(n):
-                        block[j, i] += weight * block[k, i]
+                    other = block[k, lo:hi]
+                    for i in range(column.size):
+                        column[i] += weight * (other[i] - offset)
 
 
 @njit
-def standardise(sample, may_shift, shift, scale):
-    """Fill the means (where a shift is allowed) and root mean squares of the columns.
+def whole_numbers(values, out):
+    """Write floats to ``out`` as integers.
 
-    Returns the cross-products of the shifted and scaled columns.
+    Returns the least and the largest, whether all are whole (and below 2**53, where floats
+    tell neighbours apart), and whether all are finite; ``out`` is of use if all are whole.
     """
-    n, c = sample.shape
-    for j in range(c):
-        if may_shift[j]:
-            for row in range(n):
-                shift[j] += sample[row, j]
-            shift[j] /= n
-        square = 0.0
-        for row in range(n):
-            square += (sample[row, j] - shift[j]) ** 2
-        scale[j] = np.sqrt(square / n)
-        if not scale[j] > 0.0:
-            scale[j] = 1.0
-    gram = np.zeros((c, c))
-    for row in range(n):
-        for i in range(c):
-            left = (sample[row, i] - shift[i]) / scale[i]
-            for j in range(i + 1):
-                gram[i, j] += left * (sample[row, j] - shift[j]) / scale[j]
-    for i in range(c):
-        for j in range(i):
-            gram[j, i] = gram[i, j]
-    return gram
+    low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    is_whole, is_finite = True, True
+    for i in range(values.size):
+        if abs(values[i]) < 9007199254740992.0:  # neither NaN nor infinity is
+            k = np.int64(values[i])
+            out[i] = k
+            is_whole &= k == values[i]
+            low, high = min(low, k), max(high, k)
+        else:
+            is_whole = False
+            is_finite &= np.isfinite(values[i])
+    return low, high, is_whole, is_finite
 
 
 @njit
-def transpose(products):
-    """Copy an m x s array into a contiguous s x m one, in tiles that stay in cache."""
-    m, s = products.shape
-    out = np.empty((s, m))
-    for lo in range(0, m, 64):
-        for j in range(s):
-            for g in range(lo, min(lo + 64, m)):
-                out[j, g] = products[g, j]
+def pack(products, c):
+    """Copy the products of :func:`accumulate` into rows of one product for every group.
+
+    The s rows of the s x m result hold, for each of the r columns ``a``, its products with
+    the columns ``b >= a``: the first r rows of the upper triangle, packed.
+    """
+    m, r = products.shape[:2]
+    out = np.empty((r * c - r * (r - 1) // 2, m))
+    for lo in range(0, m, 64):  # groups whose products stay in cache
+        k = 0
+        for a in range(r):
+            for b in range(a, c):
+                row, slot, lane = out[k, lo : lo + 64], b // LANES, b % LANES
+                for g in range(row.size):
+                    row[g] = products[lo + g, a, slot, lane]
+                k += 1
     return out
 
 

@@ -1,5 +1,6 @@
 """One read-only view of tabular input: data frames of any library, and arrays."""
 
+import sys
 from functools import cached_property
 
 import numpy as np
@@ -126,7 +127,9 @@ class PandasColumns:
 
     def select(self, names):
         """The view of some columns; the frame itself is not copied."""
-        return PandasColumns(self.frame, self.known, names)
+        selected = PandasColumns(self.frame, self.known, names)
+        selected._series = self._series  # what was taken from the frame already
+        return selected
 
     def filter(self, keep):
         """The view of the rows that are flagged."""
@@ -217,7 +220,7 @@ class FrameColumns:
 
 
 def as_columns(X):
-    """View a data frame by columns.
+    """View a data frame by columns; a view is returned as it is.
 
     Parameters
     ----------
@@ -245,24 +248,29 @@ def as_columns(X):
     """
     if isinstance(X, np.ndarray):
         return None
+    if isinstance(X, PandasColumns | FrameColumns):
+        return X
+    pandas = sys.modules.get("pandas")
+    columns = PandasColumns(X) if pandas and isinstance(X, pandas.DataFrame) else _view_frame(X)
+    if columns is None or not all(isinstance(name, str) for name in columns.names):
+        return None
+    if len(set(columns.names)) < len(columns.names):
+        twice = sorted({name for name in columns.names if columns.names.count(name) > 1})
+        raise ValueError(f"columns {twice} occur more than once; rename or drop the copies.")
+    return columns
+
+
+def _view_frame(X):
+    """View a frame of any library that narwhals reads; None for anything else."""
     import narwhals as nw
 
     X = nw.to_native(X, pass_through=True)
     if hasattr(X, "collect") and hasattr(X, "collect_schema") and not hasattr(X, "to_numpy"):
         raise TypeError("X is a LazyFrame: call .collect() on it first.")
     if nw.dependencies.is_pandas_dataframe(X):
-        columns = PandasColumns(X)
-    else:
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-        if not isinstance(frame, nw.DataFrame):
-            return None
-        columns = FrameColumns(frame)
-    if not all(isinstance(name, str) for name in columns.names):
-        return None
-    if len(set(columns.names)) < len(columns.names):
-        twice = sorted({name for name in columns.names if columns.names.count(name) > 1})
-        raise ValueError(f"columns {twice} occur more than once; rename or drop the copies.")
-    return columns
+        return PandasColumns(X)
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return FrameColumns(frame) if isinstance(frame, nw.DataFrame) else None
 
 
 def _require(name, columns):

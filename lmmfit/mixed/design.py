@@ -162,12 +162,12 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
         )
     if INTERCEPT in columns.names:
         raise ValueError(f"a column may not be named {INTERCEPT!r}; rename it.")
-    sources, offsets = [], []
+    sources, offsets = [], ()
     if fixed is None:
         grouping = {name for factor in factors for name in factor}
-        names = [name for name in columns.names if name not in grouping]
-        fixed_names = [INTERCEPT] * bool(fit_intercept) + names
-        sources.append(ColumnSource(tuple(names)))
+        names = tuple(name for name in columns.names if name not in grouping)
+        fixed_names = (INTERCEPT,) * bool(fit_intercept) + names
+        sources.append(ColumnSource(names))
     else:
         fixed, offsets = split_offset(fixed)
         fixed_names = _bind_sum(fixed, columns, sources, fit_intercept, "fixed uses")
@@ -178,7 +178,7 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
         slopes = tuple(name for name in blocks[-1] if name != INTERCEPT)
         bound.append(RandomTerm(term.factors, slopes, term.intercept))
     layout = Layout.build(fixed_names, blocks)
-    return Design(layout, tuple(bound), tuple(sources), tuple(offsets), structure)
+    return Design(layout, tuple(bound), tuple(sources), offsets, structure)
 
 
 def _bind_sum(text, columns, sources, fit_intercept, whose):
@@ -187,13 +187,13 @@ def _bind_sum(text, columns, sources, fit_intercept, whose):
     for name in names or ():
         require_column(name, columns, whose)
     if names is not None and all(columns.is_numeric(name) for name in names):
-        sources.append(ColumnSource(tuple(names)))
-        found = [INTERCEPT] * intercept + names
+        sources.append(ColumnSource(names))
+        found = (INTERCEPT,) * intercept + names
     else:
         source = FormulaSource.bind(text, columns)
         sources.append(source)
-        found = list(source.names)
-    return [name for name in found if fit_intercept or name != INTERCEPT]
+        found = source.names
+    return tuple(name for name in found if fit_intercept or name != INTERCEPT)
 
 
 def evaluate_expression(text, columns, whose):

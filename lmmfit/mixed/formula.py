@@ -7,6 +7,7 @@ additions from R: ``I(x^2)`` means ``I(x**2)``, and ``offset(v)`` adds a known `
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -102,6 +103,7 @@ class FormulaSource:
         }
 
 
+@lru_cache(maxsize=256)
 def parse_plain(text):
     """Read a right-hand side that only adds columns.
 
@@ -112,7 +114,7 @@ def parse_plain(text):
     Returns
     -------
     intercept : bool
-    names : list of str
+    names : tuple of str
         None for both where the text holds anything else.
     """
     intercept, names = True, []
@@ -123,9 +125,10 @@ def parse_plain(text):
             names.append(unquote(part))
         else:
             return None, None
-    return intercept, list(dict.fromkeys(names))
+    return intercept, tuple(dict.fromkeys(names))
 
 
+@lru_cache(maxsize=256)
 def split_offset(text):
     """Take ``offset(...)`` terms out of a right-hand side.
 
@@ -137,7 +140,7 @@ def split_offset(text):
     -------
     text : str
         The rest; ``"1"`` where nothing is left.
-    offsets : list of str
+    offsets : tuple of str
         What stands between the parentheses of each.
     """
     kept, offsets = [], []
@@ -146,7 +149,7 @@ def split_offset(text):
             offsets.append(part[len("offset(") : -1])
         else:
             kept.append(f"{sign} {part}")
-    return " ".join(kept).removeprefix("+ ") or "1", offsets
+    return " ".join(kept).removeprefix("+ ") or "1", tuple(offsets)
 
 
 def needed_columns(formula, available):
@@ -179,8 +182,13 @@ def mentioned_columns(texts, available):
     list of str
         In the order of ``available``.
     """
-    mentioned = {unquote(name) for text in texts for name in _PLAIN.findall(text)}
+    mentioned = frozenset().union(*map(_names, texts))
     return [name for name in available if name in mentioned]
+
+
+@lru_cache(maxsize=256)
+def _names(text):
+    return frozenset(unquote(name) for name in _PLAIN.findall(text))
 
 
 def unquote(name):

@@ -11,11 +11,10 @@ from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf
 
-from lmmfit.mixed._row_kernels import standardise
+from lmmfit.mixed._pilot_kernels import pilot_fit, standardise
 
-__all__ = ["INTERCEPT", "Basis", "Layout"]
+__all__ = ["INTERCEPT", "Basis", "Layout", "principal"]
 
 INTERCEPT = "(Intercept)"
 
@@ -47,6 +46,16 @@ class Layout:
     def build(cls, fixed, blocks):
         """Lay out fixed effects and blocks of random effects, given by the names of columns."""
         return _build(tuple(fixed), tuple(map(tuple, blocks)))
+
+    @cached_property
+    def fixed_positions(self):
+        """Columns of V that hold the fixed effects, as an array."""
+        return np.array(self.fixed, dtype=np.int64)
+
+    @cached_property
+    def fixed_order(self):
+        """Positions of the fixed effects in the order of their columns in V."""
+        return sorted(range(len(self.fixed)), key=self.fixed.__getitem__)
 
     @cached_property
     def n_random_columns(self):
@@ -81,12 +90,11 @@ class Layout:
 
     def product_row(self, a, b):
         """Row of the product of columns a and b of V among those kept by group."""
-        a, b = min(a, b), max(a, b)
-        return a * (2 * (len(self.columns) + 1) - a - 1) // 2 + b
+        return _product_row(len(self.columns) + 1, a, b)
 
     def rows_of(self, left, right):
         """Rows of the products of several columns of V, as an array of indices."""
-        return _rows_of(self, tuple(left), tuple(right))
+        return _rows_of(len(self.columns) + 1, tuple(left), tuple(right))
 
     @cached_property
     def may_shift(self):
@@ -121,9 +129,25 @@ def _build(fixed, blocks):
     )
 
 
+def principal(matrix, columns):
+    """Rows and columns of a matrix picked by a tuple of positions; a copy in C order."""
+    return matrix[_mesh(columns)]
+
+
 @lru_cache(maxsize=256)
-def _rows_of(layout, left, right):
-    rows = [layout.product_row(a, b) for a in left for b in right]
+def _mesh(columns):
+    at = np.array(columns, dtype=np.int64)
+    return at[:, None], at
+
+
+def _product_row(c, a, b):
+    a, b = min(a, b), max(a, b)
+    return a * (2 * c - a - 1) // 2 + b
+
+
+@lru_cache(maxsize=256)
+def _rows_of(c, left, right):
+    rows = [_product_row(c, a, b) for a in left for b in right]
     return np.array(rows, dtype=np.int64).reshape(len(left), len(right))
 
 
@@ -150,34 +174,39 @@ class Basis:
 
     @classmethod
     def pilot(cls, layout, sample, weight_unit=1.0):
-        """Choose a basis from a sample of rows of V (response last)."""
-        shift, scale = np.zeros((2, len(layout.columns) + 1))
-        gram = standardise(sample, layout.may_shift, shift, scale)
-        if layout.intercept is not None:  # stays a column of ones
-            gram[layout.intercept] *= scale[layout.intercept]
-            gram[:, layout.intercept] *= scale[layout.intercept]
-            scale[layout.intercept] = 1.0
-        transform, fixed = np.diag(1.0 / scale), list(layout.fixed)
-        own, cross = gram[fixed][:, fixed], gram[fixed, -1]
-        factor, info = dpotrf(own)
-        if info or (factor.diagonal() ** 2 < _COLLINEAR * own.diagonal()).any():
-            _orthogonalise(layout, sample - shift, transform)
-            design = ((sample - shift) @ transform)[:, fixed]
-            own, cross = design.T @ design, design.T @ (sample[:, -1] - shift[-1]) / scale[-1]
-        own.flat[:: len(fixed) + 1] += 1e-10 * len(sample)
-        beta = dposv(own, cross)[1] if fixed else np.empty(0)
-        rest = (gram[-1, -1] - beta @ cross) / len(sample)  # of the response's square
-        spread = np.sqrt(rest) if rest > 1e-12 else 1e-6 if rest > 1e-24 else 1.0
-        beta = beta / spread
-        transform[:, -1] = -transform[:, fixed] @ beta
-        transform[-1, -1] = 1.0 / (scale[-1] * spread)
-        return cls(shift, transform, -beta, weight_unit)
+        """Choose a basis from a sample of rows.
+
+        Parameters
+        ----------
+        layout : Layout
+        sample : ndarray of shape (c, n)
+            Columns of V, the response last.
+        weight_unit : float, default=1.0
+
+        Returns
+        -------
+        basis : Basis
+        peak : ndarray of shape (c,)
+            Largest magnitude in each column; infinite where a value is not finite, and the
+            basis is then of no use.
+        """
+        c, n = sample.shape
+        shift, peak, transform, gram = np.zeros(c), np.empty(c), np.zeros((c, c)), np.empty((c, c))
+        beta = np.empty(len(layout.fixed))
+        standardise(sample, layout.may_shift, shift, peak, transform, gram)
+        good = pilot_fit(gram, layout.fixed_positions, n, _COLLINEAR, transform, beta)
+        if not good and np.isfinite(gram).all():
+            centred = (sample - shift[:, None]).T
+            _orthogonalise(layout, centred, transform)
+            gram = transform.T @ (centred.T @ centred) @ transform
+            pilot_fit(gram, layout.fixed_positions, n, 0.0, transform, beta)
+        return cls(shift, transform, -beta, weight_unit), peak
 
     @property
     def diagonal(self):
         """Whether only the response mixes columns."""
         inner = self.transform[:-1, :-1]
-        return bool(np.count_nonzero(inner) == np.count_nonzero(np.diag(inner)))
+        return np.count_nonzero(inner) == len(inner)  # none on the diagonal is zero
 
     @property
     def response_scale(self):
@@ -204,14 +233,16 @@ class Basis:
         -------
         ndarray of shape (k, k)
         """
-        columns = list(columns)
-        matrix = self.transform[columns][:, columns]
+        columns = tuple(columns)
+        matrix = principal(self.transform, columns)
         if layout.intercept in columns:
-            matrix[columns.index(layout.intercept)] -= self.shift[columns] @ matrix
+            matrix[columns.index(layout.intercept)] -= self.shift[list(columns)] @ matrix
         return matrix
 
     def random_map(self, layout):
         """Matrix from random effects in the basis to the user's, block by block."""
+        if len(layout.blocks) == 1:
+            return self.coefficient_map(layout, layout.random)
         matrix = np.zeros((len(layout.random), len(layout.random)))
         for start, stop in layout.blocks:
             own = layout.random[start:stop]

@@ -10,19 +10,30 @@ Bolker and Walker 2015, equations 34-42)::
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from math import log, sqrt
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
 from lmmfit.linalg import lower_factor
-from lmmfit.mixed import _profile_kernels
+from lmmfit.mixed._descent_kernels import descend, room_size
+from lmmfit.mixed._profile_kernels import workspace_size
 from lmmfit.mixed._row_kernels import classify, compress
+from lmmfit.mixed.layout import principal
 
 __all__ = ["Evaluation", "ProfiledCriterion", "profiled_criterion"]
 
 _ALIASED = 1e-11  # share of a column's sum of squares that the columns before it leave
 _COLLINEAR = 1e-14  # the same relative to the column as it was before the basis changed
+
+
+_NOTHING, _NOTHING_2D = np.empty(0), np.empty((0, 0))
+
+
+@lru_cache(maxsize=16)
+def _identity(q):
+    return np.eye(q)  # kernels do not write to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +106,13 @@ class ProfiledCriterion:
         self._rows, self._columns = layout.theta_positions
         self.fixed, self.aliased = _find_aliased(statistics)
         self.nu = statistics.n_rows - (len(self.fixed) if self.reml else 0)
-        constant = self.nu * np.log(basis.response_scale**2) - statistics.sum_log_weight
-        constant += statistics.n_rows * np.log(basis.weight_unit)
+        constant = 2.0 * self.nu * log(basis.response_scale) - statistics.sum_log_weight
+        constant += statistics.n_rows * log(basis.weight_unit)
         if self.reml:
-            kept = [layout.fixed[j] for j in self.fixed]
-            constant -= 2.0 * np.log(basis.transform.diagonal()[kept]).sum()
-        self.constant = float(constant)
-        self.random_map = basis.random_map(layout) / np.sqrt(basis.weight_unit)
+            scale = basis.transform.diagonal().tolist()
+            constant -= 2.0 * sum(log(scale[layout.fixed[j]]) for j in self.fixed)
+        self.constant = constant
+        self.random_map = basis.random_map(layout) / sqrt(basis.weight_unit)
         self._prepare()
 
     @property
@@ -178,29 +189,63 @@ class ProfiledCriterion:
             left_map, lower = self._identity, lambda_
         else:
             lower = _lower_root(lambda_)
-        gradient = np.empty(self.n_theta) if order else self._nothing
-        hessian = np.empty((self.n_theta, self.n_theta)) if order == 2 else self._nothing_2d
-        value, self.rss = _profile_kernels.evaluate(
-            order, *self._data, lower, lambda_, left_map, *self._outputs, gradient, hessian
-        )
+        gradient = np.empty(self.n_theta) if order else _NOTHING
+        hessian = np.empty((self.n_theta, self.n_theta)) if order == 2 else _NOTHING_2D
+        _, _, value, self.rss, _, _ = descend(
+            order, 0, -1, 0.0, self._n_groups, *self._data, lower, lambda_, left_map,
+            *self._outputs, gradient, hessian, self._room,
+        )  # fmt: skip
         return value, gradient if order else None, hessian if order == 2 else None
+
+    def descend(self, lambda_, n_em, n_newton, tol):
+        """Take EM steps and Newton steps for as long as the criterion is safely convex.
+
+        Parameters
+        ----------
+        lambda_ : ndarray of shape (q, q)
+            Block lower-triangular factor in the basis of the statistics.
+        n_em, n_newton : int
+            Steps; at most, those of Newton's method.
+        tol : float
+            Decrease below which a Newton step is the last.
+
+        Returns
+        -------
+        lambda_ : ndarray of shape (q, q)
+            Where it ended.
+        outcome : tuple
+            As from evaluate_factor with ``order=2``, there; the Hessian one step before where
+            it converged.
+        n_evaluations : int
+        converged : bool
+        at_zero, rss_at_zero : float
+            Criterion and residual sum of squares without random effects.
+        """
+        lower = np.array(lambda_, order="C")
+        gradient, hessian = np.empty(self.n_theta), np.empty((self.n_theta, self.n_theta))
+        at_zero, rss_at_zero, value, self.rss, n, converged = descend(
+            2, n_em, n_newton, tol, self._n_groups, *self._data, lower, lower, self._identity,
+            *self._outputs, gradient, hessian, self._room,
+        )  # fmt: skip
+        return lower, (value, gradient, hessian), n, converged, at_zero, rss_at_zero
 
     def _prepare(self):
         """Lay the statistics out for the kernels and allocate what they write to."""
         statistics, layout = self.statistics, self.statistics.layout
-        columns = [*(layout.fixed[j] for j in self.fixed), len(layout.columns)]
+        columns = *(layout.fixed[j] for j in self.fixed), len(layout.columns)
         q, c = self.q, len(columns)
         groups = _share_factors(
             statistics.products,
             layout.rows_of(layout.random, layout.random),
             layout.rows_of(layout.random, columns),
         )
-        total = np.ascontiguousarray(statistics.total[columns][:, columns])
+        total = principal(statistics.total, columns)
         self._data = *groups, total, float(self.nu), self.reml
-        self._identity, self._nothing, self._nothing_2d = np.eye(q), np.empty(0), np.empty((0, 0))
+        self._identity = _identity(q)
         self.beta, self.covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
         self.derivative, self.rss = np.empty((q, q)), np.nan
-        workspace = np.empty(_profile_kernels.workspace_size(q, c, self.n_theta))
+        self._n_groups, self._room = statistics.n_groups, np.empty(room_size(q, self.n_theta))
+        workspace = np.empty(workspace_size(q, c, self.n_theta))
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
         )  # fmt: skip
@@ -247,14 +292,13 @@ def _lower_root(lambda_):
 def _find_aliased(statistics):
     """Sweep X'X in order; a column that leaves nothing is determined by those before it."""
     layout = statistics.layout
-    order = sorted(range(len(layout.fixed)), key=layout.fixed.__getitem__)
-    columns = [layout.fixed[j] for j in order]
-    gram = statistics.total[columns][:, columns]
-    own = gram.diagonal().copy()
+    order = layout.fixed_order
+    gram = principal(statistics.total, tuple(layout.fixed[j] for j in order))
+    own = gram.diagonal()
     factor, info = dpotrf(gram)
     if not info and (factor.diagonal() ** 2 > 1e-6 * np.maximum(own, statistics.weight)).all():
         return list(range(len(order))), []
-    kept, aliased = [], []
+    own, kept, aliased = own.copy(), [], []
     for k, j in enumerate(order):
         if gram[k, k] > max(_ALIASED * own[k], _COLLINEAR * statistics.weight):
             kept.append(j)
@@ -268,9 +312,11 @@ def _find_aliased(statistics):
 def _share_factors(products, g_row, c_row):
     """Let groups with identical Z'Z share one factor where that makes the sums shorter."""
     q, m = len(g_row), products.shape[1]
-    everything = products, g_row, c_row, np.empty(0)
+    everything = products, g_row, c_row, _NOTHING
+    if not q or m < 8 * c_row.shape[1]:
+        return everything
     g_used, c_used = np.unique(g_row), np.unique(c_row)
-    limit = m // (2 * c_used.size) if q else 0
+    limit = m // (2 * c_used.size)
     if limit < 4:
         return everything
     classes, n_classes = classify(products, g_used, limit)

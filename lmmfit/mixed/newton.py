@@ -4,14 +4,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lmmfit.linalg import lower_factor, semidefinite_root, symmetric_eigen
+from lmmfit.linalg import lower_factor, symmetric_eigen
 from lmmfit.mixed.boundary import escape, null_directions, project
-from lmmfit.optimize import minimize_newton, promised_decrease
+from lmmfit.mixed.layout import principal
+from lmmfit.optimize import NewtonResult, minimize_newton, promised_decrease
 
 __all__ = ["Optimum", "optimize_criterion"]
 
 _EM_STEPS = 2
-_PATIENCE = 12  # Newton steps before the frame is turned
+_PATIENCE = 12  # Newton steps before another way is tried
 _PRECISION = 1e-11  # residual share of the sum of squares that cross-products still resolve
 _PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
 
@@ -84,48 +85,63 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     q = criterion.q
     blocks = criterion.statistics.layout.blocks
     search, zero = _Search(criterion), np.zeros((q, q))
-    at_zero = search.at(zero, 0)[0]
-    if _is_saturated(criterion):
-        return Optimum(
-            zero, search.finish(zero), 1, True, "the fixed effects fit exactly", [], True
-        )
+    first = np.eye(q) if start is None else _lower_blocks(start, blocks)
+    lambda_, result, at_zero, rss_at_zero = search.descend(
+        first, _EM_STEPS * (start is None), tol, max_iter
+    )
+    if _is_saturated(criterion, rss_at_zero):
+        value = search.finish(zero)
+        return Optimum(zero, value, 1, True, "the fixed effects fit exactly", [], True)
     if not q:
         return Optimum(zero, search.finish(zero), 1, True, "closed form")
-    lambda_ = np.eye(q)
-    if _is_flat(search, lambda_, at_zero):
+    if _is_flat(search, result.value, at_zero):
         return Optimum(zero, search.finish(zero), search.n, True, "the criterion is constant")
-    if start is not None:
-        lambda_ = _lower_blocks(start, blocks)
-    else:
-        for _ in range(_EM_STEPS):
-            lambda_ = _em_step(search, lambda_, blocks)
-    converged, reason, directions = False, "", []
-    for size in (0.3, 0.1, 0.03):
+    if not result.converged:
         lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
-        converged, reason, directions = result.converged, result.reason, []
-        if at_zero < result.value - tol:  # a local minimum; no variance at all is better
-            lambda_ = zero
-        projected, n_null = project(lambda_, blocks)
-        if not n_null:
+    for size in (0.3, 0.1, 0.03, None):
+        found = _certify(search, lambda_, result, at_zero, tol)
+        if not found.wants_growth or size is None:
             break
-        value = search.at(projected, 1)[0]
-        directions = null_directions(projected, criterion.derivative, blocks)
-        wanted = min(direction.derivative for direction in directions)
-        if wanted >= -1e-7 * criterion.statistics.n_groups:
-            if value <= result.value + 1e-7:
-                lambda_ = projected
-            else:
-                directions = []
-            break
-        if value > result.value + tol:  # a small variance that the data do ask for
-            directions = []
-            break
-        converged, reason = False, "a variance at zero wants to grow"
-        lambda_ = escape(projected, directions, blocks, size)
-    value = search.finish(lambda_)
-    if not converged and not criterion.rss > _PRECISION * criterion.statistics.total[-1, -1]:
+        lambda_ = escape(found.lambda_, found.directions, blocks, size)
+        lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
+    value, reason = search.finish(found.lambda_), found.reason
+    if not found.converged and not criterion.rss > _PRECISION * criterion.statistics.total[-1, -1]:
         reason = "the residual is too small beside the random effects for double precision"
-    return Optimum(lambda_, value, search.n, converged, reason, directions)
+    return Optimum(found.lambda_, value, search.n, found.converged, reason, found.directions)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A minimum over theta, or the point of the boundary beside it, and what it deserves."""
+
+    lambda_: np.ndarray
+    converged: bool
+    reason: str
+    directions: list = field(default_factory=list)
+    wants_growth: bool = False
+
+
+def _certify(search, lambda_, result, at_zero, tol):
+    """Set directions of vanishing variance to zero and check the conditions on the cone."""
+    criterion, blocks = search.criterion, search.criterion.statistics.layout.blocks
+    converged, reason, value = result.converged, result.reason, result.value
+    if at_zero < value - tol:  # a local minimum; no variance at all is better
+        lambda_, value = np.zeros_like(lambda_), at_zero
+        converged, reason = True, "no variance at all is better"
+    inside = _Candidate(lambda_, converged, reason)
+    projected, n_null = project(lambda_, blocks)
+    if not n_null:
+        return inside
+    projected_value = search.at(projected, 1)[0]
+    directions = null_directions(projected, criterion.derivative, blocks)
+    wanted = min(direction.derivative for direction in directions)
+    if wanted >= -1e-7 * criterion.statistics.n_groups:
+        if projected_value > value + 1e-7:
+            return inside
+        return _Candidate(projected, converged, reason, directions)
+    if projected_value > value + tol:  # a small variance that the data do ask for
+        return inside
+    return _Candidate(projected, False, "a variance at zero wants to grow", directions, True)
 
 
 class _Search:
@@ -145,10 +161,20 @@ class _Search:
         lambda_ = self.criterion.unpack(theta)
         return self.at(lambda_ if frame is None else frame @ lambda_, 2, frame)
 
+    def descend(self, lambda_, n_em, tol, max_iter):
+        """The compiled steps, as far as they come."""
+        n_newton = min(_PATIENCE, max_iter)
+        lambda_, self.outcome, n, converged, *at_zero = self.criterion.descend(
+            lambda_, n_em, n_newton, tol
+        )
+        self.n, self.last = self.n + n, (lambda_, 2)
+        theta, reason = self.criterion.pack(lambda_), "no step promises more"
+        return lambda_, NewtonResult(theta, *self.outcome, n, converged, reason), *at_zero
+
     def finish(self, lambda_):
         """Leave the criterion evaluated at the optimum; value in the user's units."""
         there, order = self.last
-        if order < 1 or not np.array_equal(there, lambda_):
+        if there is not lambda_ and (order < 1 or not np.array_equal(there, lambda_)):
             self.at(lambda_, 1 if self.criterion.q else 0)
         return self.outcome[0] + self.criterion.constant
 
@@ -215,44 +241,31 @@ def _lower_blocks(root, blocks):
     return lower
 
 
-def _em_step(search, lambda_, blocks):
-    """One EM step for the random effects: P - P D P / m, block by block."""
-    m = search.criterion.statistics.n_groups
-    there, order = search.last
-    if there is not lambda_ or order < 1:
-        search.at(lambda_, 1)
-    covariance = lambda_ @ lambda_.T
-    moved = np.zeros_like(covariance)
-    for start, stop in blocks:
-        own = covariance[start:stop, start:stop]
-        slope = search.criterion.derivative[start:stop, start:stop]
-        moved[start:stop, start:stop] = semidefinite_root(own - own @ slope @ own / m)
-    return moved
-
-
-def _is_flat(search, lambda_, at_zero):
+def _is_flat(search, value, at_zero):
     """Whether the data cannot tell the random effects from the residual at all.
 
     So it is with one row in each group, and (REML) with one group: the criterion does not
-    depend on theta, and all variance is left to the residual.
+    depend on theta, and all variance is left to the residual. ``value`` is that of some theta.
     """
-    value, gradient, _ = search.at(lambda_, 1)
-    noise = 1e-9 * (search.criterion.statistics.n_rows + abs(value))
+    noise = 1e-9 * (search.criterion.statistics.n_rows + abs(at_zero))
+    if abs(value - at_zero) > noise:
+        return False
+    value, gradient, _ = search.at(np.eye(search.criterion.q), 1)
     return bool(np.abs(gradient).max() < noise and abs(value - at_zero) < noise)
 
 
-def _is_saturated(criterion):
+def _is_saturated(criterion, rss):
     """Whether the fixed effects alone reproduce the response (to rounding).
 
-    The criterion has just been evaluated without random effects.
+    ``rss`` is the residual sum of squares without random effects.
     """
     if criterion.nu <= 0:
         return True
     scale = criterion.statistics.total[-1, -1] + _raw_square(criterion.statistics)
-    return not criterion.rss > _PERFECT_FIT * scale  # NaN too: nothing but rounding is left
+    return not rss > _PERFECT_FIT * scale  # NaN too: nothing but rounding is left
 
 
 def _raw_square(statistics):
     """Square of the response before the pilot fit was taken off, in units of the basis."""
-    pilot, fixed = statistics.basis.pilot_fit, list(statistics.layout.fixed)
-    return pilot @ (statistics.total[fixed][:, fixed] @ pilot)
+    pilot, fixed = statistics.basis.pilot_fit, statistics.layout.fixed
+    return pilot @ (principal(statistics.total, fixed) @ pilot)

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmfit.linalg import lower_factor
+from lmmfit.mixed.layout import principal
 from lmmfit.mixed.likelihood import profiled_criterion
 from lmmfit.mixed.modes import group_modes
 from lmmfit.mixed.newton import optimize_criterion
@@ -160,10 +161,9 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
     optimum = optimize_criterion(criterion, start=first, tol=tol, max_iter=max_iter)
     layout, basis = statistics.layout, statistics.basis
     lambda_ = np.zeros((criterion.q, criterion.q))
-    for rows in (slice(*block) for block in layout.blocks):
-        lambda_[rows, rows] = lower_factor(
-            criterion.random_map[rows, rows] @ optimum.lambda_[rows, rows]
-        )
+    for start, stop in layout.blocks:
+        own = criterion.random_map[start:stop, start:stop] @ optimum.lambda_[start:stop, start:stop]
+        lambda_[start:stop, start:stop] = lower_factor(own)
     variance = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
     sigma2 = variance * basis.weight_unit
     beta, covariance = _fixed_effects(criterion)
@@ -179,22 +179,24 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
 
 def _fixed_effects(criterion):
     """Fixed effects and their covariance over sigma2, in the user's units."""
-    statistics = criterion.statistics
+    statistics, kept, aliased = criterion.statistics, criterion.fixed, criterion.aliased
     layout, basis = statistics.layout, statistics.basis
-    fixed, kept, aliased = list(layout.fixed), criterion.fixed, criterion.aliased
-    columns = [fixed[j] for j in kept]
-    pilot = basis.pilot_fit[kept]
-    if aliased:  # what the pilot fit gave to a dropped column goes to the others
-        gram = statistics.total[fixed][:, fixed]
-        share = np.linalg.solve(gram[kept][:, kept], gram[kept][:, aliased])
-        pilot = pilot + share @ basis.pilot_fit[aliased]
+    columns, pilot = tuple(layout.fixed[j] for j in kept), basis.pilot_fit
     back = basis.coefficient_map(layout, columns)
-    beta, covariance = np.zeros(len(fixed)), np.zeros((len(fixed), len(fixed)))
-    beta[kept] = basis.response_scale * (back @ (criterion.beta - pilot))
+    if aliased:  # what the pilot fit gave to a dropped column goes to the others
+        gram = principal(statistics.total, layout.fixed)
+        share = np.linalg.solve(gram[kept][:, kept], gram[kept][:, aliased])
+        pilot = pilot[kept] + share @ pilot[aliased]
+    beta = basis.response_scale * (back @ (criterion.beta - pilot))
     if layout.intercept in columns:
-        beta[kept[columns.index(layout.intercept)]] += basis.shift[-1]
-    covariance[np.ix_(kept, kept)] = back @ criterion.covariance @ back.T
-    return beta, covariance
+        beta[columns.index(layout.intercept)] += basis.shift[-1]
+    covariance = back @ criterion.covariance @ back.T
+    if not aliased:
+        return beta, covariance
+    p = len(layout.fixed)
+    all_beta, all_covariance = np.zeros(p), np.zeros((p, p))
+    all_beta[kept], all_covariance[np.ix_(kept, kept)] = beta, covariance
+    return all_beta, all_covariance
 
 
 def _report(criterion, optimum):

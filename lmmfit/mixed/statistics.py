@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lmmfit.mixed._row_kernels import accumulate, transpose
+from lmmfit.mixed._row_kernels import LANES, accumulate, pack
 from lmmfit.mixed.factors import GroupLevels, encode
 from lmmfit.mixed.layout import INTERCEPT, Basis, Layout
 
@@ -13,7 +13,7 @@ __all__ = ["MixedStatistics"]
 
 _ROWS_PER_BLOCK = 8192
 _PILOT_ROWS = 1024
-_LARGEST = 1e140  # and its inverse: beyond these, sums of squares overflow or vanish
+_LARGEST, _LEAST = 1e140, 1e-140  # beyond these, sums of squares overflow or vanish
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,27 +158,26 @@ class MixedStatistics:
             weights = np.full(n, 1.0 / basis.weight_unit)
         r = layout.n_random_columns
         n_groups = len(levels) if r else 0
-        products = np.zeros((n_groups, r * c - r * (r - 1) // 2))
+        by_group = np.zeros((n_groups, r, -(-c // LANES), LANES))
         tail = np.zeros((c, c))
         codes = np.empty(0, dtype=np.int64) if codes is None else codes
         diagonal = basis.diagonal
         for lo in range(0, n, _ROWS_PER_BLOCK):
             rows = slice(lo, min(lo + _ROWS_PER_BLOCK, n))
-            block = np.empty((c, rows.stop - lo))
-            for j, column in enumerate(columns):
-                block[j] = 1.0 if column is None else column[rows]
+            block = _block(columns, rows, rows.stop - lo)
             accumulate(
                 block, np.empty_like(block) if weights.size else block,
                 basis.shift, basis.transform, diagonal, codes[rows], weights[rows],
-                r, products, tail,
+                r, by_group, tail,
             )  # fmt: skip
+        products = pack(by_group, c)
         total = _complete(tail, products, r)
         if not np.isfinite(total).all():
             _raise_not_finite(columns, names)
         return cls(
             layout, basis, n,
             sum_log_weight, float(weights.sum()) if weights.size else float(n),
-            total, transpose(products), np.bincount(codes, minlength=n_groups), levels,
+            total, products, np.bincount(codes, minlength=n_groups), levels,
         )  # fmt: skip
 
     @property
@@ -248,28 +247,41 @@ def _kept(r, c):
 def _complete(tail, products, r):
     """Symmetric total from the sums by group and those of the other columns."""
     if r:
-        tail[_kept(r, len(tail))] = products.sum(axis=0)
+        tail[_kept(r, len(tail))] = products.sum(axis=1)
     total = tail + tail.T
     total.flat[:: len(tail) + 1] *= 0.5
     return total
 
 
 def _choose_basis(layout, columns, names, weights):
-    """Look at rows spread over the data."""
+    """Look at rows spread over the data; all of them, where they are few."""
     n = len(columns[-1])
     rows = slice(None) if n <= _PILOT_ROWS else np.linspace(0, n - 1, _PILOT_ROWS).astype(np.int64)
-    sample = np.column_stack(
-        [np.ones(min(n, _PILOT_ROWS)) if column is None else column[rows] for column in columns]
-    ).astype(np.float64, copy=False)
-    if not np.isfinite(sample).all():
+    sample = _block(columns, rows, min(n, _PILOT_ROWS))
+    basis, peak = Basis.pilot(layout, sample, float(weights.mean()) if weights.size else 1.0)
+    if not _LEAST < peak.min() <= peak.max() < _LARGEST:
+        _check_sizes(columns, names, peak.tolist())
+    return basis
+
+
+def _block(columns, rows, n):
+    """Some rows of the columns as a (c, n) array."""
+    block = np.empty((len(columns), n))
+    for j, column in enumerate(columns):
+        block[j] = 1.0 if column is None else column[rows]
+    return block
+
+
+def _check_sizes(columns, names, peaks):
+    """Refuse values that cannot be squared, or are no numbers."""
+    if np.inf in peaks:
         _raise_not_finite(columns, names)
-    for peak, name in zip(np.abs(sample).max(axis=0).tolist(), names, strict=True):
-        if peak > _LARGEST or 0.0 < peak < 1.0 / _LARGEST:
+    for peak, name in zip(peaks, names, strict=True):
+        if peak >= _LARGEST or 0.0 < peak <= _LEAST:
             size = "large" if peak > 1.0 else "small"
             raise ValueError(
                 f"the values of {_quoted(name)} are too {size} to be squared; rescale it."
             )
-    return Basis.pilot(layout, sample, float(weights.mean()) if weights.size else 1.0)
 
 
 def _check_weights(weights, n):

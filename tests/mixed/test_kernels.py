@@ -12,13 +12,16 @@ import scipy.optimize
 
 from lmmfit.mixed import (
     MixedStatistics,
-    _kernels,
+    _descent_kernels,
+    _group_kernels,
+    _pilot_kernels,
     _profile_kernels,
     _row_kernels,
     profiled_criterion,
 )
+from lmmfit.optimize import minimize_newton
 
-BLOCK_BOUNDARIES = (1, 255, 256, 257, 600, *(_kernels.BLOCK + step for step in (-1, 0, 1)))
+BLOCK_BOUNDARIES = (1, 255, 256, 257, 600, *(_group_kernels.BLOCK + step for step in (-1, 0, 1)))
 SIZES = [(q, c) for q in (1, 2, 3, 4) for c in (1, 2, 3, 4, 5)]
 
 
@@ -48,7 +51,7 @@ def _sums(q, c, m, counted, seed=0, fewest=2):
         arrays=(rows, g_row, c_row, multiplicity, factor),
         groups=list(zip(grams, crosses, counts, strict=True)),
         factor=factor,
-        work=np.full(_kernels.work_size(q, c), np.nan),
+        work=np.full(_group_kernels.BLOCK * _group_kernels.work_rows(q, c), np.nan),
         omega=(lambda a: a @ a.T)(rng.normal(size=(c, c))),
     )
 
@@ -95,22 +98,28 @@ def _close(got, wanted):
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11 * scale)
 
 
+def _value_sums(sums, total):
+    return _group_kernels.group_sums(
+        False, *sums.arrays, sums.work, total, np.empty(0), np.empty((0, 0))
+    )
+
+
 def _check_group_sums(q, c, m, counted):
     sums = _sums(q, c, m, counted)
     wanted = _twin(sums, c)
     total = np.full((c, c), 7.0)
-    logdet = _kernels.value_sums(*sums.arrays, sums.work, total)
+    logdet = _value_sums(sums, total)
     _close(logdet, wanted.logdet)
     _close(np.triu(total - 7.0), np.triu(wanted.total))
     sum_t, sum_ee = np.full(len(wanted.t), 2.0), np.full_like(wanted.ee, 3.0)
     total[:] = 7.0
-    logdet = _kernels.gradient_sums(*sums.arrays, sums.work, total, sum_t, sum_ee)
+    logdet = _group_kernels.group_sums(True, *sums.arrays, sums.work, total, sum_t, sum_ee)
     _close(logdet, wanted.logdet)
     _close(np.triu(total - 7.0), np.triu(wanted.total))
     _close(sum_t - 2.0, wanted.t)
     _close(np.tril(sum_ee - 3.0), np.tril(wanted.ee))
     sum_tt, sum_tq = np.full_like(wanted.tt, 4.0), np.full_like(wanted.tq, 5.0)
-    _kernels.hessian_sums(*sums.arrays, sums.omega, sums.work, sum_tt, sum_tq)
+    _group_kernels.hessian_sums(*sums.arrays, sums.omega, sums.work, sum_tt, sum_tq)
     _close(sum_tt - 4.0, wanted.tt)
     _close(sum_tq - 5.0, wanted.tq)
 
@@ -133,7 +142,7 @@ def test_group_sums_without_variance(q):
     sums = _sums(q, 2, 5, False)
     sums.arrays[4][:] = 0.0
     total = np.zeros((2, 2))
-    assert _kernels.value_sums(*sums.arrays, sums.work, total) == 0.0
+    assert _value_sums(sums, total) == 0.0
     assert not total.any()
 
 
@@ -145,7 +154,7 @@ def test_log_determinants_of_extreme_groups(q):
     sums.arrays[0][:] *= scale
     sums.factor[:] = np.eye(q)
     total = np.zeros((1, 1))
-    logdet = _kernels.value_sums(*sums.arrays, sums.work, total)
+    logdet = _value_sums(sums, total)
     wanted = sum(
         np.linalg.slogdet(np.eye(q) + factor * gram)[1]
         for factor, (gram, *_) in zip(scale, sums.groups, strict=True)
@@ -163,7 +172,7 @@ def test_rounding_makes_no_determinant_small(q, size):
     rows[:] = 0.0
     rows[g_row.ravel()] = np.outer(z, z).ravel()[:, None]
     sums.factor *= size
-    logdet = _kernels.value_sums(*sums.arrays, sums.work, np.zeros((1, 1)))
+    logdet = _value_sums(sums, np.zeros((1, 1)))
     wanted = 5 * np.log1p(np.sum((z @ sums.factor) ** 2))
     assert np.isnan(logdet) or logdet > 0.9 * wanted
 
@@ -380,7 +389,7 @@ def test_accumulate_small(n_random, weighted, diagonal):
     codes[codes == 2] = 4  # with runs of equal codes, and groups without rows
     weights = rng.uniform(size=n) if weighted else np.empty(0)
     pairs = [(a, b) for a in range(n_random) for b in range(a, c)]
-    products, tail = np.ones((m, len(pairs))), np.ones((c, c))
+    products, tail = np.ones((m, n_random, -(-c // 4), 4)), np.ones((c, c))
     V = (rows - shift) @ transform
     w = weights if weighted else np.ones(n)
     block = np.ascontiguousarray(rows.T)
@@ -396,30 +405,174 @@ def test_accumulate_small(n_random, weighted, diagonal):
             assert tail[a, b] == pytest.approx(1.0 + inside * whole[a, b], rel=1e-11)
     for g in range(m):
         own = (V * w[:, None])[codes == g].T @ V[codes == g]
-        _close(products[g], [1.0 + own[pair] for pair in pairs])
+        _close(_row_kernels.pack(products, c)[:, g], [1.0 + own[pair] for pair in pairs])
 
 
 def test_standardise_small():
     rng = np.random.default_rng(3)
     sample = rng.normal([5.0, -2.0, 0.0, 1.0], [1.0, 3.0, 0.1, 0.0], size=(30, 4))
     sample[:, 1], sample[:, 3] = 0.0, 7.0
-    shift, scale = np.zeros((2, 4))
-    gram = _row_kernels.standardise(sample, np.array([True, True, False, True]), shift, scale)
+    may_shift = np.array([True, True, False, True])
+    shift, peak, transform, gram = np.zeros(4), np.empty(4), np.zeros((4, 4)), np.empty((4, 4))
+    arrays = may_shift, shift, peak, transform, gram
+    _pilot_kernels.standardise(np.ascontiguousarray(sample.T), *arrays)
     wanted = sample.mean(axis=0) * [1, 1, 0, 1]
     spread = np.sqrt(np.mean((sample - wanted) ** 2, axis=0))
     spread[[1, 3]] = 1.0  # constant columns keep their unit
     _close(shift, wanted)
-    _close(scale, spread)
+    _close(peak, np.abs(sample).max(axis=0))
+    _close(transform, np.diag(1.0 / spread))
     standard = (sample - wanted) / spread
     _close(gram, standard.T @ standard)
 
 
-@pytest.mark.parametrize("m", [1, 63, 64, 65, 130])
-def test_transpose_small(m):
-    products = np.random.default_rng(m).normal(size=(m, 5))
-    got = _row_kernels.transpose(products)
-    np.testing.assert_array_equal(got, products.T)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_standardise_flags_what_is_not_finite(bad):
+    sample = np.ones((2, 9))
+    sample[1, 4] = bad
+    shift, peak, transform, gram = np.zeros(2), np.empty(2), np.zeros((2, 2)), np.empty((2, 2))
+    _pilot_kernels.standardise(sample, np.zeros(2, bool), shift, peak, transform, gram)
+    assert peak[0] == 1.0
+    assert peak[1] == np.inf
+
+
+@pytest.mark.parametrize("p", [0, 1, 3])
+def test_pilot_fit_small(p):
+    """What is left of the response has a mean square of one and no product with X."""
+    rng = np.random.default_rng(p)
+    columns = rng.normal(size=(40, p + 2))
+    transform, fixed = np.diag(rng.uniform(0.5, 2.0, size=p + 2)), np.arange(p) + 1
+    start, beta = columns @ transform, np.empty(p)
+    good = _pilot_kernels.pilot_fit(start.T @ start, fixed, 40, 1e-3, transform, beta)
+    assert good
+    left = (columns @ transform)[:, -1]
+    assert np.mean(left**2) == pytest.approx(1.0)
+    np.testing.assert_allclose(start[:, fixed].T @ left, 0.0, atol=1e-7)
+    wanted = np.linalg.lstsq(start[:, fixed], start[:, -1])[0] if p else np.empty(0)
+    rest = start[:, -1] - start[:, fixed] @ wanted
+    _close(beta, wanted / np.sqrt(np.mean(rest**2)))
+
+
+def test_pilot_fit_leaves_near_collinearity_to_others():
+    x = np.random.default_rng(0).normal(size=(2, 40))
+    columns = np.column_stack([x[0], x[0] + 1e-2 * x[1], x[1]])
+    transform, beta = np.eye(3), np.full(2, 7.0)
+    gram, fixed = columns.T @ columns, np.arange(2)
+    assert not _pilot_kernels.pilot_fit(gram, fixed, 40, 1e-3, transform, beta)
+    np.testing.assert_array_equal(transform, np.eye(3))
+    np.testing.assert_array_equal(beta, 7.0)
+    assert _pilot_kernels.pilot_fit(gram, fixed, 40, 1e-5, transform, beta)
+
+
+@pytest.mark.parametrize(
+    ("values", "flags"),
+    [
+        ([3.0, -2.0, 3.0], (True, True)),
+        ([-0.0, 2.0**53 - 1], (True, True)),
+        ([3.0, 2.5], (False, True)),
+        ([3.0, 2.0**53], (False, True)),
+        ([3.0, np.nan], (False, False)),
+        ([-np.inf, 3.0], (False, False)),
+    ],
+)
+def test_whole_numbers_small(values, flags):
+    values, out = np.array(values), np.empty(len(values), np.int64)
+    low, high, *found = _row_kernels.whole_numbers(values, out)
+    assert tuple(found) == flags
+    if flags[0]:
+        np.testing.assert_array_equal(out, values)
+        assert (low, high) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("m", [0, 1, 63, 64, 65, 130])
+def test_pack_small(m):
+    products = np.random.default_rng(m).normal(size=(m, 2, 2, 4))
+    got = _row_kernels.pack(products, 6)
+    whole = products.reshape(m, 2, 8)
+    wanted = [whole[:, a, b] for a in range(2) for b in range(a, 6)]
+    np.testing.assert_array_equal(got, wanted)
     assert got.flags.c_contiguous
+
+
+# The compiled steps.
+
+
+@pytest.mark.parametrize("blocks", [[(0, 3)], [(0, 1), (1, 3)], [(0, 1), (1, 2), (2, 3)]])
+def test_em_step_small(blocks):
+    rng = np.random.default_rng(len(blocks))
+    lower, slope = np.zeros((3, 3)), rng.normal(size=(3, 3))
+    slope += slope.T
+    places = [(a, b) for lo, hi in blocks for b in range(lo, hi) for a in range(b, hi)]
+    rows, columns = np.array(places).T.copy()
+    lower[rows, columns] = rng.uniform(0.5, 1.0, size=len(rows))
+    P = lower @ lower.T
+    wanted = np.zeros((3, 3))
+    for lo, hi in blocks:
+        own = slice(lo, hi)
+        wanted[own, own] = P[own, own] - P[own, own] @ slope[own, own] @ P[own, own] / 50
+    room = np.full(_descent_kernels.room_size(3, len(rows)), np.nan)
+    _descent_kernels.em_step(lower, slope, 50, rows, columns, room)
+    _close(lower @ lower.T, wanted)
+    assert not np.triu(lower, 1).any()
+
+
+def test_em_step_from_a_singular_factor():
+    lower = np.array([[0.0, 0.0], [0.0, 0.5]])
+    rows, columns = np.array([0, 1, 1]), np.array([0, 0, 1])
+    _descent_kernels.em_step(lower, np.eye(2), 10, rows, columns, np.empty(30))
+    _close(lower, [[0.0, 0.0], [0.0, np.sqrt(0.25 - 0.25**2 / 10)]])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_newton_step_small(n):
+    rng = np.random.default_rng(n)
+    root, gradient = rng.normal(size=(n, n + 3)), rng.normal(size=n)
+    hessian = root @ root.T * np.outer(*[10.0 ** rng.integers(-3, 4, size=n)] * 2)
+    factor, unit, step = np.empty((n, n)), np.empty(n), np.empty(n)
+    length, promised = _descent_kernels.newton_step(gradient, hessian, factor, unit, step)
+    wanted = np.linalg.solve(hessian, -gradient)
+    np.testing.assert_allclose(step, wanted, rtol=1e-9)
+    assert promised == pytest.approx(-0.5 * gradient @ wanted)
+    assert length == pytest.approx(np.linalg.norm(wanted * np.sqrt(np.diag(hessian))))
+
+
+@pytest.mark.parametrize("hessian", [[[1.0, 1.0], [1.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]],
+                                     [[0.0, 0.0], [0.0, 1.0]], [[np.nan] * 2] * 2])  # fmt: skip
+def test_newton_step_refuses_what_is_not_convex(hessian):
+    room = np.empty((2, 2)), np.empty(2), np.empty(2)
+    assert _descent_kernels.newton_step(np.ones(2), np.array(hessian), *room)[0] == np.inf
+
+
+@pytest.mark.parametrize("method", ["ml", "reml"])
+def test_descent_ends_where_the_trust_region_does(frames, method):
+    """The compiled steps and the trust region find the same minimum."""
+    data = frames["sleepstudy"]
+    X = np.column_stack([np.ones(180), data["Days"]])
+    statistics = MixedStatistics.from_arrays(
+        data["Reaction"].to_numpy(), X, X, data["Subject"].to_numpy(object)
+    )
+    criterion = profiled_criterion(statistics, method)
+    lower, outcome, n, converged, at_zero, _ = criterion.descend(np.eye(2), 2, 12, 1e-9)
+    assert converged
+    assert n < 14
+    assert np.abs(outcome[1]).max() < 1e-5
+    assert at_zero == criterion.evaluate_factor(np.zeros((2, 2)))[0]
+    assert outcome[0] == criterion.evaluate_factor(lower)[0]
+    result = minimize_newton(
+        lambda theta: criterion.evaluate_factor(criterion.unpack(theta), None, 2),
+        np.array([1.0, 0.0, 1.0]),
+    )
+    assert outcome[0] == pytest.approx(result.value, rel=1e-13)
+
+
+def test_descent_stops_where_the_step_is_too_long(dense):
+    """From far away nothing is moved that the trust region could not judge."""
+    criterion = _criterion(dense.problem(2, 2, m=30, rows=(6, 9)), "reml")
+    start = np.array([[1e-3, 0.0], [0.0, 1e-3]])
+    lower, (value, *_), _, converged, *_ = criterion.descend(start, 0, 12, 1e-9)
+    assert not converged
+    assert value <= criterion.evaluate_factor(start)[0]
+    assert value == criterion.evaluate_factor(lower)[0]
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5, 40])

@@ -5,7 +5,13 @@ import warnings
 import numpy as np
 import pytest
 
-from lmmfit.mixed import MixedStatistics, fit_statistics, optimize_criterion, profiled_criterion
+from lmmfit.mixed import (
+    MixedStatistics,
+    ProfiledCriterion,
+    fit_statistics,
+    optimize_criterion,
+    profiled_criterion,
+)
 from lmmfit.mixed.boundary import escape, null_directions, project
 from lmmfit.optimize import minimize_newton
 from lmmfit.optimize.trust_region import NewtonResult
@@ -119,6 +125,12 @@ def _stuck_once(monkeypatch, x):
             return NewtonResult(np.array(x), *evaluate(np.array(x)), 1, True, "stuck")
         return real(evaluate, start, **options)
 
+    def nowhere(self, lambda_, n_em, n_newton, tol):
+        _, _, _, _, *at_zero = descend(self, lambda_, n_em, n_newton, tol)
+        return lambda_, self.evaluate_factor(lambda_, None, 2), 1, False, *at_zero
+
+    descend = ProfiledCriterion.descend
+    monkeypatch.setattr(ProfiledCriterion, "descend", nowhere)
     monkeypatch.setattr("lmmfit.mixed.newton.minimize_newton", search)
     return calls
 

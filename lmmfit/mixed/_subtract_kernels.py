@@ -1,0 +1,154 @@
+"""Kernels that take the random effects' share off the cross-products of X and y.
+
+Notation and layout are those of :mod:`lmmfit.mixed._factor_kernels`.
+"""
+
+from lmmfit._jit import njit
+from lmmfit.mixed._factor_kernels import packed
+
+
+@njit(fastmath=True)
+def _subtract_1(rows, c_row, lo, k00, total):
+    c, size = c_row.shape[1], k00.size
+    for j in range(c):
+        cj = rows[c_row[0, j], lo : lo + size]
+        for i in range(j + 1):
+            ci = rows[c_row[0, i], lo : lo + size]
+            s = 0.0
+            for g in range(size):
+                s += k00[g] * cj[g] * ci[g]
+            total[i, j] -= s
+
+
+@njit(fastmath=True)
+def _subtract_2(rows, c_row, lo, k00, k01, k11, total):
+    """Two effects: K c_j stays in registers and meets three columns at a time."""
+    c, size = c_row.shape[1], k00.size
+    hi = lo + size
+    for first in range(0, c, 3):
+        _subtract_2_corner(rows, c_row, lo, k00, k01, k11, first, total)
+        i1, i2 = min(first + 1, c - 1), min(first + 2, c - 1)
+        a0, a1 = rows[c_row[0, first], lo:hi], rows[c_row[1, first], lo:hi]
+        b0, b1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
+        d0, d1 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+        for j in range(first + 3, c):
+            x, y = rows[c_row[0, j], lo:hi], rows[c_row[1, j], lo:hi]
+            s0 = s1 = s2 = 0.0
+            for g in range(size):
+                u, v = k00[g] * x[g] + k01[g] * y[g], k01[g] * x[g] + k11[g] * y[g]
+                s0 += a0[g] * u + a1[g] * v
+                s1 += b0[g] * u + b1[g] * v
+                s2 += d0[g] * u + d1[g] * v
+            total[first, j] -= s0
+            total[i1, j] -= s1
+            total[i2, j] -= s2
+
+
+@njit(fastmath=True)
+def _subtract_2_corner(rows, c_row, lo, k00, k01, k11, first, total):
+    """The products of up to three columns from ``first`` on with each other, in one pass."""
+    c, size = c_row.shape[1], k00.size
+    hi = lo + size
+    i1, i2 = min(first + 1, c - 1), min(first + 2, c - 1)
+    a0, a1 = rows[c_row[0, first], lo:hi], rows[c_row[1, first], lo:hi]
+    b0, b1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
+    d0, d1 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+    saa = sab = sbb = sad = sbd = sdd = 0.0
+    for g in range(size):
+        u, v = k00[g] * a0[g] + k01[g] * a1[g], k01[g] * a0[g] + k11[g] * a1[g]
+        saa += a0[g] * u + a1[g] * v
+        sab += b0[g] * u + b1[g] * v
+        sad += d0[g] * u + d1[g] * v
+        u, v = k00[g] * b0[g] + k01[g] * b1[g], k01[g] * b0[g] + k11[g] * b1[g]
+        sbb += b0[g] * u + b1[g] * v
+        sbd += d0[g] * u + d1[g] * v
+        u, v = k00[g] * d0[g] + k01[g] * d1[g], k01[g] * d0[g] + k11[g] * d1[g]
+        sdd += d0[g] * u + d1[g] * v
+    total[first, first] -= saa
+    if i1 > first:
+        total[first, i1] -= sab
+        total[i1, i1] -= sbb
+    if i2 > i1:
+        total[first, i2] -= sad
+        total[i1, i2] -= sbd
+        total[i2, i2] -= sdd
+
+
+@njit(fastmath=True)
+def _subtract_any(rows, c_row, lo, work, scratch, total):
+    q, c = c_row.shape
+    size = work.shape[1]
+    for j in range(c):
+        for a in range(q):
+            out = work[scratch + a]
+            for g in range(size):
+                out[g] = 0.0
+            for b in range(q):
+                k = work[packed(a, b, q)]
+                column = rows[c_row[b, j], lo : lo + size]
+                for g in range(size):
+                    out[g] += k[g] * column[g]
+        for i in range(j + 1):
+            s = 0.0
+            for a in range(q):
+                left, right = rows[c_row[a, i], lo : lo + size], work[scratch + a]
+                for g in range(size):
+                    s += left[g] * right[g]
+            total[i, j] -= s
+
+
+@njit(fastmath=True)
+def subtract_block(rows, c_row, lo, work, total):
+    """Take C'K C of the block's groups from the upper triangle of total."""
+    q = c_row.shape[0]
+    if q == 1:
+        _subtract_1(rows, c_row, lo, work[0], total)
+    elif q == 2:
+        _subtract_2(rows, c_row, lo, work[0], work[1], work[2], total)
+    else:
+        _subtract_any(rows, c_row, lo, work, 3 * (q * (q + 1) // 2) + q, total)
+
+
+@njit(fastmath=True)
+def factor_and_subtract(rows, g_row, c_row, lam, lo, determinant, total):
+    """Both steps for two effects and up to three columns: K never leaves the registers.
+
+    Fills the determinants of A.
+    """
+    c, size = c_row.shape[1], determinant.size
+    hi = lo + size
+    g00, g01, g11 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi], rows[g_row[1, 1], lo:hi]
+    i1, i2 = min(1, c - 1), min(2, c - 1)
+    x0, y0 = rows[c_row[0, 0], lo:hi], rows[c_row[1, 0], lo:hi]
+    x1, y1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
+    x2, y2 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+    l00, l10, l11 = lam[0, 0], lam[1, 0], lam[1, 1]
+    s00 = s01 = s11 = s02 = s12 = s22 = 0.0
+    for g in range(size):
+        u, v = l00 * g00[g] + l10 * g01[g], l00 * g01[g] + l10 * g11[g]
+        a00, a01, a11 = 1.0 + l00 * u + l10 * v, l11 * v, 1.0 + l11 * l11 * g11[g]
+        det = max(a00 * a11 - a01 * a01, 1.0)  # so it is but for rounding
+        determinant[g] = det
+        # rows of Lambda' times the columns of C, then the adjugate of A
+        p0, q0 = l00 * x0[g] + l10 * y0[g], l11 * y0[g]
+        p1, q1 = l00 * x1[g] + l10 * y1[g], l11 * y1[g]
+        p2, q2 = l00 * x2[g] + l10 * y2[g], l11 * y2[g]
+        scale = 1.0 / det
+        a00, a01, a11 = a00 * scale, a01 * scale, a11 * scale
+        r0, t0 = a11 * p0 - a01 * q0, a00 * q0 - a01 * p0
+        r1, t1 = a11 * p1 - a01 * q1, a00 * q1 - a01 * p1
+        r2, t2 = a11 * p2 - a01 * q2, a00 * q2 - a01 * p2
+        s00 += p0 * r0 + q0 * t0
+        s01 += p1 * r0 + q1 * t0
+        s02 += p2 * r0 + q2 * t0
+        s11 += p1 * r1 + q1 * t1
+        s12 += p2 * r1 + q2 * t1
+        s22 += p2 * r2 + q2 * t2
+    total[0, 0] -= s00
+    if c > 1:
+        total[0, 1] -= s01
+        total[1, 1] -= s11
+    if c > 2:
+        total[0, 2] -= s02
+        total[1, 2] -= s12
+        total[2, 2] -= s22
