@@ -125,7 +125,11 @@ def descend(
         evaluate(1, *data, lower, lambda_, left_map, *where)
         em_step(lower, slope, n_groups, theta_rows, theta_columns, room)
     value, rss = evaluate(order, *data, lower, lambda_, left_map, *where)
-    n, converged, radius = n_em + 2, False, _first_radius(lower, hessian, theta_rows, theta_columns)
+    n, converged, radius = (
+        n_em + 2,
+        False,
+        _first_radius(lower, hessian, theta_rows, theta_columns),
+    )
     for _ in range(n_newton):
         length, promised = newton_step(gradient, hessian, factor, unit, step)
         if converged or not length <= radius:

@@ -47,9 +47,7 @@ def _weighted_sum(x, multiplicity, lo):
 
 
 @njit(fastmath=True)
-def group_sums(
-    with_gradient, rows, g_row, c_row, multiplicity, lam, work, total, sum_t, sum_ee
-):
+def group_sums(with_gradient, rows, g_row, c_row, multiplicity, lam, work, total, sum_t, sum_ee):
     """Subtract sum C'K C from total; return sum log|A|.
 
     For the gradient, T is added to sum_t (packed) and E x E to sum_ee (lower triangle).

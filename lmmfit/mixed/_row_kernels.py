@@ -4,7 +4,6 @@ import numpy as np
 
 from lmmfit._jit import njit
 
-
 LANES = 4  # numbers that one instruction adds
 _TILE = 1024  # rows that stay in the first-level cache while their products are formed
 _SHORT = 16  # mean number of rows in a run below which rows are added one by one

@@ -161,9 +161,9 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
     optimum = optimize_criterion(criterion, start=first, tol=tol, max_iter=max_iter)
     layout, basis = statistics.layout, statistics.basis
     lambda_ = np.zeros((criterion.q, criterion.q))
+    mapped = criterion.random_map @ optimum.lambda_
     for start, stop in layout.blocks:
-        own = criterion.random_map[start:stop, start:stop] @ optimum.lambda_[start:stop, start:stop]
-        lambda_[start:stop, start:stop] = lower_factor(own)
+        lambda_[start:stop, start:stop] = lower_factor(mapped[start:stop, start:stop])
     variance = criterion.rss / criterion.nu * basis.response_scale**2 if criterion.nu > 0 else 0.0
     sigma2 = variance * basis.weight_unit
     beta, covariance = _fixed_effects(criterion)
