@@ -16,24 +16,28 @@ _KEPT = 0.25  # share of the promised decrease that a step must keep
 
 def room_size(q, n_theta):
     """Length of the room that :func:`descend` needs beside the workspace."""
-    return 3 * q * q + n_theta * (n_theta + 2)
+    return max(3 * q * q, n_theta * (n_theta + 3))
 
 
 @njit
-def em_step(lower, slope, n_groups, theta_rows, theta_columns, room):
+def em_step(theta, slope, n_groups, theta_rows, theta_columns, room):
     """Replace the factor of P by that of ``P - P D P / m``, D the derivative to P.
 
     Only the blocks on the diagonal are kept (Laird and Ware 1982). A pivot lost to rounding
     leaves a column of zeros.
     """
-    q = lower.shape[0]
+    q = slope.shape[0]
     covariance = room[: q * q].reshape((q, q))
     product = room[q * q : 2 * q * q].reshape((q, q))
+    factor = room[2 * q * q : 3 * q * q].reshape((q, q))
+    factor[:] = 0.0
+    for t in range(theta.size):
+        factor[theta_rows[t], theta_columns[t]] = theta[t]
     for a in range(q):
         for b in range(q):
             s = 0.0
             for k in range(min(a, b) + 1):
-                s += lower[a, k] * lower[b, k]
+                s += factor[a, k] * factor[b, k]
             covariance[a, b] = s
     for a in range(q):
         for b in range(q):
@@ -41,17 +45,18 @@ def em_step(lower, slope, n_groups, theta_rows, theta_columns, room):
             for k in range(q):
                 s += covariance[a, k] * slope[k, b]
             product[a, b] = s
-    for t in range(theta_rows.size):  # column by column, block by block
+    for t in range(theta.size):  # column by column, block by block
         a, b = theta_rows[t], theta_columns[t]
         own = covariance[a, b]
         for k in range(q):
             own -= product[a, k] * covariance[k, b] / n_groups
         for k in range(b):
-            own -= lower[a, k] * lower[b, k]
+            own -= factor[a, k] * factor[b, k]
         if a == b:
-            lower[b, b] = np.sqrt(own) if own > 1e-14 * covariance[b, b] else 0.0
+            factor[b, b] = np.sqrt(own) if own > 1e-14 * covariance[b, b] else 0.0
         else:
-            lower[a, b] = own / lower[b, b] if lower[b, b] > 0.0 else 0.0
+            factor[a, b] = own / factor[b, b] if factor[b, b] > 0.0 else 0.0
+        theta[t] = factor[a, b]
 
 
 @njit
@@ -98,38 +103,33 @@ def newton_step(gradient, hessian, factor, unit, step):
 @njit
 def descend(
     order, n_em, n_newton, tol, n_groups, rows, g_row, c_row, multiplicity, fixed_total, nu, reml,
-    lower, lambda_, left_map, theta_rows, theta_columns, workspace, beta, covariance, slope,
-    gradient, hessian, room,
+    theta, left_map, theta_rows, theta_columns, workspace, beta, covariance, slope, gradient,
+    hessian, room,
 ):  # fmt: skip
     """Take EM steps, then at most ``n_newton`` Newton steps; evaluate where that is negative.
 
-    Steps move ``lower`` in place, and need it to be ``lambda_`` as well, the identity for
-    ``left_map`` and ``order`` 2. Returns the criterion and the residual sum of squares without
-    random effects (NaN where nothing is to move), both where it ends, the number of
-    evaluations and whether it converged; what :func:`evaluate` fills belongs to the end, the
-    Hessian of a descent that converged to the step before.
+    Steps move ``theta`` in place; EM needs the identity for ``left_map``, Newton's method
+    ``order`` 2. Returns the criterion and the residual sum of squares without random effects
+    (NaN where nothing is to move), both where it ends, the number of evaluations and whether
+    it converged; what :func:`evaluate` fills belongs to the end, the Hessian of a descent that
+    converged to the step before.
     """
     data = rows, g_row, c_row, multiplicity, fixed_total, nu, reml
-    where = theta_rows, theta_columns, workspace, beta, covariance, slope, gradient, hessian
-    q, n_theta = lower.shape[0], theta_rows.size
+    where = left_map, theta_rows, theta_columns, workspace, beta, covariance, slope
+    out = gradient, hessian
     if n_newton < 0:
-        value, rss = evaluate(order, *data, lower, lambda_, left_map, *where)
+        value, rss = evaluate(order, *data, theta, *where, *out)
         return np.nan, np.nan, value, rss, 1, False
-    used = 3 * q * q
-    before = room[2 * q * q : used].reshape((q, q))
-    step, unit = room[used : used + n_theta], room[used + n_theta : used + 2 * n_theta]
-    factor = room[used + 2 * n_theta :].reshape((n_theta, n_theta))
+    n_theta = theta.size
+    before, step, unit = room[:n_theta], room[n_theta : 2 * n_theta], room[2 * n_theta :]
+    factor = room[3 * n_theta : 3 * n_theta + n_theta * n_theta].reshape((n_theta, n_theta))
     before[:] = 0.0
-    at_zero, rss_zero = evaluate(0, *data, before, before, left_map, *where)
+    at_zero, rss_zero = evaluate(0, *data, before, *where, *out)
     for _ in range(n_em):
-        evaluate(1, *data, lower, lambda_, left_map, *where)
-        em_step(lower, slope, n_groups, theta_rows, theta_columns, room)
-    value, rss = evaluate(order, *data, lower, lambda_, left_map, *where)
-    n, converged, radius = (
-        n_em + 2,
-        False,
-        _first_radius(lower, hessian, theta_rows, theta_columns),
-    )
+        evaluate(1, *data, theta, *where, *out)
+        em_step(theta, slope, n_groups, theta_rows, theta_columns, room)
+    value, rss = evaluate(order, *data, theta, *where, *out)
+    n, converged, radius = n_em + 2, False, _first_radius(theta, hessian)
     for _ in range(n_newton):
         length, promised = newton_step(gradient, hessian, factor, unit, step)
         if converged or not length <= radius:
@@ -137,26 +137,25 @@ def descend(
         noise = 4e-15 * max(abs(value), 1.0)
         converged = promised <= max(tol, noise)
         for t in range(n_theta):
-            a, b = theta_rows[t], theta_columns[t]
-            before[a, b] = lower[a, b]
-            lower[a, b] += step[t]
-        moved, rss = evaluate(1 if converged else order, *data, lower, lambda_, left_map, *where)
+            before[t] = theta[t]
+            theta[t] += step[t]
+        moved, rss = evaluate(1 if converged else order, *data, theta, *where, *out)
         n += 1
         if value - moved >= (-noise - tol if converged else _KEPT * promised):
             value = moved
             continue
         for t in range(n_theta):
-            lower[theta_rows[t], theta_columns[t]] = before[theta_rows[t], theta_columns[t]]
-        value, rss = evaluate(order, *data, lower, lambda_, left_map, *where)
+            theta[t] = before[t]
+        value, rss = evaluate(order, *data, theta, *where, *out)
         n += 1
         break
     return at_zero, rss_zero, value, rss, n, converged
 
 
 @njit
-def _first_radius(lower, hessian, theta_rows, theta_columns):
+def _first_radius(theta, hessian):
     """Length of theta with each parameter in units of its own curvature, and at least one."""
     square = 1.0
-    for t in range(theta_rows.size):
-        square += lower[theta_rows[t], theta_columns[t]] ** 2 * abs(hessian[t, t])
+    for t in range(theta.size):
+        square += theta[t] ** 2 * abs(hessian[t, t])
     return np.sqrt(square)

@@ -65,6 +65,32 @@ def profile(total, logdet, nu, reml, square, chol, beta, covariance, omega):
 
 
 @njit
+def place(theta, left_map, theta_rows, theta_columns, lambda_, axes, lower):
+    """Fill ``lambda_ = left_map @ Lambda(theta)`` and a lower-triangular root of the same P.
+
+    The root comes of the modified Gram-Schmidt process over the rows of ``lambda_``.
+    """
+    q = lower.shape[0]
+    lambda_[:], lower[:] = 0.0, 0.0
+    for t in range(theta.size):
+        for a in range(q):
+            lambda_[a, theta_columns[t]] += left_map[a, theta_rows[t]] * theta[t]
+    for a in range(q):
+        for k in range(q):
+            axes[a, k] = lambda_[a, k]
+        for b in range(a):
+            for k in range(q):
+                lower[a, b] += axes[a, k] * axes[b, k]
+            for k in range(q):
+                axes[a, k] -= lower[a, b] * axes[b, k]
+        for k in range(q):
+            lower[a, a] += axes[a, k] ** 2
+        lower[a, a] = np.sqrt(lower[a, a])
+        for k in range(q):
+            axes[a, k] = axes[a, k] / lower[a, a] if lower[a, a] > 0.0 else 0.0
+
+
+@njit
 def directions(left_map, lambda_, rows, columns, left, right):
     """Each theta moves P along ``left right' + right left'``: fill left and right."""
     for t in range(rows.size):
@@ -174,7 +200,7 @@ def hessian(
 def workspace_size(q, c, n_theta):
     """Length of the workspace of :func:`evaluate`."""
     count = q * (q + 1) // 2
-    sums = 3 * c * c + count + (q * c) ** 2 + 2 * count * count + 2 * n_theta * q
+    sums = 3 * (c * c + q * q) + count + (q * c) ** 2 + 2 * count * count + 2 * n_theta * q
     return sums + 2 * n_theta * c * (c + 1) + BLOCK * work_rows(q, c)
 
 
@@ -187,13 +213,13 @@ def _take(workspace, at, n_rows, n_columns):
 
 @njit
 def evaluate(
-    order, rows, g_row, c_row, multiplicity, fixed_total, nu, reml, lower, lambda_, left_map,
-    theta_rows, theta_columns, workspace, beta, covariance, slope, gradient_out, hessian_out,
+    order, rows, g_row, c_row, multiplicity, fixed_total, nu, reml, theta, left_map, theta_rows,
+    theta_columns, workspace, beta, covariance, slope, gradient_out, hessian_out,
 ):  # fmt: skip
-    """The criterion at one factor; by order its gradient and Hessian for theta.
+    """The criterion at ``P = L L'`` with ``L = left_map @ Lambda(theta)``.
 
-    ``lower`` is a lower-triangular root of P, ``lambda_ = left_map @ Lambda(theta)`` any root;
-    ``slope`` receives the derivative with respect to P. Nothing is allocated.
+    By order its gradient and Hessian for theta; ``slope`` receives the derivative with respect
+    to P. Nothing is allocated.
     """
     q, c = c_row.shape
     count, n_theta = q * (q + 1) // 2, theta_rows.size
@@ -205,6 +231,9 @@ def evaluate(
     sum_tq, at = _take(workspace, at, count, count)
     left, at = _take(workspace, at, n_theta, q)
     right, at = _take(workspace, at, n_theta, q)
+    lambda_, at = _take(workspace, at, q, q)
+    axes, at = _take(workspace, at, q, q)
+    lower, at = _take(workspace, at, q, q)
     sum_t, scratch = workspace[at : at + count], workspace[at + count :]
     work = scratch[2 * n_theta * c * (c + 1) :]
     for i in range(c):
@@ -213,6 +242,7 @@ def evaluate(
     square = total[c - 1, c - 1]
     groups = rows, g_row, c_row, multiplicity
     sum_t[:], sum_ee[:] = 0.0, 0.0
+    place(theta, left_map, theta_rows, theta_columns, lambda_, axes, lower)
     logdet = 0.0
     if q:
         logdet = group_sums(order > 0, *groups, lower, work, total, sum_t, sum_ee)

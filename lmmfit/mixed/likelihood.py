@@ -16,7 +16,6 @@ from math import log, sqrt
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
-from lmmfit.linalg import lower_factor
 from lmmfit.mixed._descent_kernels import descend, room_size
 from lmmfit.mixed._profile_kernels import workspace_size
 from lmmfit.mixed._row_kernels import classify, compress
@@ -131,7 +130,7 @@ class ProfiledCriterion:
 
     def __call__(self, theta):
         """Value at theta, in the user's units."""
-        return self.evaluate(theta).value
+        return self._evaluate(self._checked(theta), self._inverse_map, 0)[0] + self.constant
 
     def evaluate(self, theta, order=0):
         """Value and, by order, gradient and Hessian with respect to theta.
@@ -151,15 +150,13 @@ class ProfiledCriterion:
         ValueError
             If theta has another length.
         """
-        lambda_ = self._inverse_map @ self.unpack(theta)
-        value, gradient, hessian = self.evaluate_factor(lambda_, self._inverse_map, order)
+        theta = self._checked(theta)
+        value, gradient, hessian = self._evaluate(theta, self._inverse_map, order)
         return Evaluation(value + self.constant, gradient, hessian)
 
     def unpack(self, theta):
         """Theta as the q x q lower-triangular matrix Lambda."""
-        theta = np.asarray(theta, dtype=np.float64)
-        if theta.shape != (self.n_theta,):
-            raise ValueError(f"theta must have shape ({self.n_theta},), got {theta.shape}.")
+        theta = self._checked(theta)
         lambda_ = np.zeros((self.q, self.q))
         lambda_[self._rows, self._columns] = theta
         return lambda_
@@ -168,15 +165,15 @@ class ProfiledCriterion:
         """Entries of a block lower-triangular Lambda as theta."""
         return lambda_[self._rows, self._columns]
 
-    def evaluate_factor(self, lambda_, left_map=None, order=0):
+    def evaluate_factor(self, factor, left_map=None, order=0):
         """As evaluate, without the constant, for a factor in the basis of the statistics.
 
         Parameters
         ----------
-        lambda_ : ndarray of shape (q, q), C order
-            A square root of P in that basis; lower triangular without ``left_map``.
+        factor : ndarray of shape (q, q)
+            Block lower-triangular.
         left_map : ndarray of shape (q, q), optional
-            ``lambda_ = left_map @ Lambda(theta)``; the identity by default.
+            ``left_map @ factor`` is the square root of P in that basis; the identity by default.
         order : {0, 1, 2}, default=0
 
         Returns
@@ -185,17 +182,23 @@ class ProfiledCriterion:
         gradient : ndarray of shape (k,) or None
         hessian : ndarray of shape (k, k) or None
         """
-        if left_map is None:
-            left_map, lower = self._identity, lambda_
-        else:
-            lower = _lower_root(lambda_)
+        left_map = self._identity if left_map is None else left_map
+        return self._evaluate(self.pack(factor), left_map, order)
+
+    def _evaluate(self, theta, left_map, order):
         gradient = np.empty(self.n_theta) if order else _NOTHING
         hessian = np.empty((self.n_theta, self.n_theta)) if order == 2 else _NOTHING_2D
         _, _, value, self.rss, _, _ = descend(
-            order, 0, -1, 0.0, self._n_groups, *self._data, lower, lambda_, left_map,
-            *self._outputs, gradient, hessian, self._room,
+            order, 0, -1, 0.0, *self._data, theta, left_map, *self._outputs, gradient, hessian,
+            self._room,
         )  # fmt: skip
         return value, gradient if order else None, hessian if order == 2 else None
+
+    def _checked(self, theta):
+        theta = np.array(theta, dtype=np.float64)  # never read-only: one signature
+        if theta.shape != (self.n_theta,):
+            raise ValueError(f"theta must have shape ({self.n_theta},), got {theta.shape}.")
+        return theta
 
     def descend(self, lambda_, n_em, n_newton, tol):
         """Take EM steps and Newton steps for as long as the criterion is safely convex.
@@ -221,13 +224,14 @@ class ProfiledCriterion:
         at_zero, rss_at_zero : float
             Criterion and residual sum of squares without random effects.
         """
-        lower = np.array(lambda_, order="C")
+        theta = self.pack(lambda_)
         gradient, hessian = np.empty(self.n_theta), np.empty((self.n_theta, self.n_theta))
         at_zero, rss_at_zero, value, self.rss, n, converged = descend(
-            2, n_em, n_newton, tol, self._n_groups, *self._data, lower, lower, self._identity,
-            *self._outputs, gradient, hessian, self._room,
+            2, n_em, n_newton, tol, *self._data, theta, self._identity, *self._outputs, gradient,
+            hessian, self._room,
         )  # fmt: skip
-        return lower, (value, gradient, hessian), n, converged, at_zero, rss_at_zero
+        outcome = value, gradient, hessian
+        return self.unpack(theta), outcome, n, converged, at_zero, rss_at_zero
 
     def _prepare(self):
         """Lay the statistics out for the kernels and allocate what they write to."""
@@ -240,11 +244,11 @@ class ProfiledCriterion:
             layout.rows_of(layout.random, columns),
         )
         total = principal(statistics.total, columns)
-        self._data = *groups, total, float(self.nu), self.reml
+        self._data = statistics.n_groups, *groups, total, float(self.nu), self.reml
         self._identity = _identity(q)
         self.beta, self.covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
         self.derivative, self.rss = np.empty((q, q)), np.nan
-        self._n_groups, self._room = statistics.n_groups, np.empty(room_size(q, self.n_theta))
+        self._room = np.empty(room_size(q, self.n_theta))
         workspace = np.empty(workspace_size(q, c, self.n_theta))
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
@@ -280,13 +284,6 @@ def profiled_criterion(statistics, method="reml"):
     True
     """
     return ProfiledCriterion(statistics, method)
-
-
-def _lower_root(lambda_):
-    """Lower-triangular factor with the same ``lambda_ @ lambda_.T``."""
-    if not np.triu(lambda_, 1).any():
-        return lambda_
-    return np.ascontiguousarray(lower_factor(lambda_))
 
 
 def _find_aliased(statistics):

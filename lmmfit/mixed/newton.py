@@ -150,16 +150,14 @@ class _Search:
     def __init__(self, criterion):
         self.criterion, self.n, self.last = criterion, 0, (None, -1)
 
-    def at(self, lambda_, order, frame=None):
-        lambda_ = np.ascontiguousarray(lambda_)
-        self.n += 1
-        self.last = lambda_, order
-        self.outcome = self.criterion.evaluate_factor(lambda_, frame, order)
+    def at(self, lambda_, order):
+        self.n, self.last = self.n + 1, (lambda_, order)
+        self.outcome = self.criterion.evaluate_factor(lambda_, None, order)
         return self.outcome
 
     def newton(self, theta, frame):
-        lambda_ = self.criterion.unpack(theta)
-        return self.at(lambda_ if frame is None else frame @ lambda_, 2, frame)
+        self.n, self.last = self.n + 1, (None, -1)
+        return self.criterion.evaluate_factor(self.criterion.unpack(theta), frame, 2)
 
     def descend(self, lambda_, n_em, tol, max_iter):
         """The compiled steps, as far as they come."""
@@ -212,7 +210,7 @@ def _descend(search, lambda_, blocks, tol, max_iter):
 
 def _principal_frame(root, blocks):
     """Axes of each block of ``root @ root.T``, the largest first, and the root along them."""
-    frame, sizes = np.zeros_like(root), np.zeros_like(root)
+    frame, sizes = np.zeros((2, *root.shape))
     for start, stop in blocks:
         own = root[start:stop, start:stop]
         variances, axes = symmetric_eigen(own @ own.T)
@@ -235,7 +233,7 @@ def _is_resolved(criterion, result):
 
 def _lower_blocks(root, blocks):
     """Lower-triangular factor of each block of ``root @ root.T``."""
-    lower = np.zeros_like(root)
+    lower = np.zeros(root.shape)
     for start, stop in blocks:
         lower[start:stop, start:stop] = lower_factor(root[start:stop, start:stop])
     return lower

@@ -129,7 +129,7 @@ def promised_decrease(gradient, hessian):
     >>> promised_decrease(np.array([2.0]), np.array([[4.0]]))
     (0.5, True)
     """
-    _, _, _, possible, convex = _step(gradient, hessian, np.inf)
+    *_, possible, convex = _newton_step(gradient, hessian)
     return float(possible), bool(convex)
 
 
@@ -142,6 +142,18 @@ def _step(gradient, hessian, radius):
 
     Returns the step, its length and the decrease it promises; the decrease that the model
     promises without the ball, and whether the model is convex.
+    """
+    unit, curvature, axes, slope, step, possible, convex = _newton_step(gradient, hessian)
+    length, promised = np.sqrt(step @ step), possible
+    if not convex or length > radius:
+        step = _boundary_step(slope, curvature, radius)
+        length = np.sqrt(step @ step)
+        promised = -(slope @ step) - 0.5 * ((curvature * step) @ step)
+    return (axes @ step) * unit, length, promised, possible, convex
+
+
+def _newton_step(gradient, hessian):
+    """Minimise the quadratic model along the axes of the Hessian.
 
     Lengths are measured with each parameter in units of its own curvature, in which the
     eigenvalues of parameters of very different size can be compared with one another.
@@ -155,12 +167,7 @@ def _step(gradient, hessian, radius):
     if curvature[0] <= _FLAT:  # a flat direction without slope is left alone
         step[(np.abs(curvature) <= _FLAT) & (np.abs(slope) <= 1e-7)] = 0.0
     possible = -(slope @ step) - 0.5 * ((curvature * step) @ step)
-    length = np.sqrt(step @ step)
-    if not convex or length > radius:
-        step = _boundary_step(slope, curvature, radius)
-        length = np.sqrt(step @ step)
-    promised = -(slope @ step) - 0.5 * ((curvature * step) @ step)
-    return (axes @ step) * unit, length, promised, possible, convex
+    return unit, curvature, axes, slope, step, possible, convex
 
 
 def _boundary_step(slope, curvature, radius):

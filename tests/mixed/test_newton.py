@@ -369,7 +369,7 @@ class TestSearch:
         rss, beta = criterion.rss, criterion.beta.copy()
         criterion.evaluate_factor(optimum.lambda_)
         assert criterion.rss == pytest.approx(rss, rel=1e-13)
-        np.testing.assert_allclose(criterion.beta, beta, rtol=1e-10)
+        np.testing.assert_allclose(criterion.beta, beta, rtol=1e-10, atol=1e-12)
 
     def test_theta_has_a_diagonal_that_is_not_negative(self, dense):
         for seed in range(6):
