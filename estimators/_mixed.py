@@ -370,7 +370,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             {
                 "name": np.array([names[j] for j in kept], dtype=object),
                 "estimate": result.beta[kept],
-                "std_error": np.sqrt(np.diag(result.beta_covariance)[kept]),
+                "std_error": np.sqrt(result.beta_covariance.diagonal()[kept]),
             }
         )
         self.cov_re_ = dict(zip(_term_keys(design.terms), result.block_covariances, strict=True))

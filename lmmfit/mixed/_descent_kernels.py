@@ -125,11 +125,16 @@ def descend(
     factor = room[3 * n_theta : 3 * n_theta + n_theta * n_theta].reshape((n_theta, n_theta))
     before[:] = 0.0
     at_zero, rss_zero = evaluate(0, *data, before, *where, *out)
+    n, converged = 1, False
     for _ in range(n_em):
-        evaluate(1, *data, theta, *where, *out)
+        value, _ = evaluate(1, *data, theta, *where, *out)
+        n += 1
+        if np.isnan(value):
+            break
         em_step(theta, slope, n_groups, theta_rows, theta_columns, room)
     value, rss = evaluate(order, *data, theta, *where, *out)
-    n, converged, radius = n_em + 2, False, _first_radius(theta, hessian)
+    n += 1
+    radius = _first_radius(theta, hessian)
     for _ in range(n_newton):
         length, promised = newton_step(gradient, hessian, factor, unit, step)
         if converged or not length <= radius:

@@ -84,7 +84,7 @@ def group_sums(with_gradient, rows, g_row, c_row, multiplicity, lam, work, total
 @njit(fastmath=True)
 def hessian_sums(rows, g_row, c_row, multiplicity, lam, omega, work, sum_tt, sum_tq):
     """Add T x T and T x Q with Q = E omega E' (all packed pairs)."""
-    q, c = c_row.shape
+    q = c_row.shape[0]
     count = q * (q + 1) // 2
     t_at, q_at = count + q, 2 * count + q
     b_at = 3 * count + q

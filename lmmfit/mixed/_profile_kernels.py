@@ -249,6 +249,9 @@ def evaluate(
     value, rss = profile(total, logdet, nu, reml, square, chol, beta, covariance, omega)
     if order == 0 or q == 0:
         return value, rss
+    if np.isnan(value):
+        slope[:], gradient_out[:], hessian_out[:] = np.nan, np.nan, np.nan
+        return value, rss
     directions(left_map, lambda_, theta_rows, theta_columns, left, right)
     gradient(sum_t, sum_ee, omega, left, right, slope, gradient_out)
     if order == 2:

@@ -5,7 +5,7 @@ import numpy as np
 from lmmfit._jit import njit
 
 LANES = 4  # numbers that one instruction adds
-_TILE = 1024  # rows that stay in the first-level cache while their products are formed
+_TILE = 256  # rows that stay in the first-level cache while their products are formed
 _SHORT = 16  # mean number of rows in a run below which rows are added one by one
 
 
@@ -17,14 +17,14 @@ def accumulate(
 
     ``block`` (c x n, C order) holds the raw columns, the response last; it is overwritten by
     ``(rows - shift) @ transform`` with ``transform`` upper triangular, ``diagonal`` but for
-    its last column if so flagged. ``products[g, a]`` receives the products of column ``a``,
-    one of the first ``n_random``, with every column, over the rows of group ``g``: c of them,
-    in rows of LANES; those with ``b < a`` may be left out. ``tail`` (c x c) receives those of
+    its last column if so flagged. ``products[g]``, in rows of LANES, receives the sums over
+    the rows of group ``g`` of the products of the first ``n_random`` columns with themselves
+    and all that follow them, packed by rows of the upper triangle; ``tail`` (c x c) those of
     the other columns with each other. ``weighted`` is room for the weighted columns (the block
     itself where ``weights`` is empty).
     """
     c, n = block.shape
-    rows = np.zeros((min(n, _TILE), products.shape[2], LANES))
+    own = np.zeros((min(n, _TILE), products.shape[1], LANES))
     for lo in range(0, n, _TILE):
         hi = min(lo + _TILE, n)
         _change_basis(block, lo, hi, shift, transform, diagonal)
@@ -33,7 +33,7 @@ def accumulate(
                 _multiply(block[j, lo:hi], weights[lo:hi], weighted[j, lo:hi])
         if n_random:
             if _count_runs(codes[lo:hi]) * _SHORT > hi - lo:
-                _add_rows(block, weighted, lo, hi, codes[lo:hi], n_random, rows, products)
+                _add_rows(block, weighted, lo, hi, codes[lo:hi], n_random, own, products)
             else:
                 _add_runs(block, weighted, lo, hi, codes[lo:hi], n_random, products)
         for a in range(n_random, c):
@@ -50,22 +50,23 @@ def _count_runs(codes):
 
 
 @njit(fastmath=True)
-def _add_rows(block, weighted, lo, hi, codes, n_random, rows, products):
-    """Row by row, whatever the order of the groups: all columns of a row side by side."""
-    for b in range(block.shape[0]):
-        column, slot, lane = block[b, lo:hi], b // LANES, b % LANES
-        for i in range(column.size):
-            rows[i, slot, lane] = column[i]
+def _add_rows(block, weighted, lo, hi, codes, n_random, own, products):
+    """Row by row, whatever the order of the groups: the products of each, then their sums."""
+    k = 0
+    for a in range(n_random):
+        left = weighted[a, lo:hi]
+        for b in range(a, block.shape[0]):
+            right, slot, lane = block[b, lo:hi], k // LANES, k % LANES
+            for i in range(left.size):
+                own[i, slot, lane] = left[i] * right[i]
+            k += 1
     for i in range(codes.size):
         group = codes[i]
-        for slot in range(rows.shape[1]):
-            x0, x1, x2, x3 = rows[i, slot, 0], rows[i, slot, 1], rows[i, slot, 2], rows[i, slot, 3]
-            for a in range(n_random):
-                left = weighted[a, lo + i]
-                products[group, a, slot, 0] += left * x0
-                products[group, a, slot, 1] += left * x1
-                products[group, a, slot, 2] += left * x2
-                products[group, a, slot, 3] += left * x3
+        for slot in range(own.shape[1]):
+            products[group, slot, 0] += own[i, slot, 0]
+            products[group, slot, 1] += own[i, slot, 1]
+            products[group, slot, 2] += own[i, slot, 2]
+            products[group, slot, 3] += own[i, slot, 3]
 
 
 @njit(fastmath=True)
@@ -73,14 +74,15 @@ def _add_runs(block, weighted, lo, hi, codes, n_random, products):
     """Run by run of rows of one group, product by product."""
     c, n, first = block.shape[0], codes.size, 0
     while first < n:
-        group, last = codes[first], first + 1
+        group, last, k = codes[first], first + 1, 0
         while last < n and codes[last] == group:
             last += 1
         for a in range(n_random):
             left = weighted[a, lo + first : lo + last]
             for b in range(a, c):
                 right = block[b, lo + first : lo + last]
-                products[group, a, b // LANES, b % LANES] += _dot(left, right)
+                products[group, k // LANES, k % LANES] += _dot(left, right)
+                k += 1
         first = last
 
 
@@ -136,23 +138,28 @@ def whole_numbers(values, out):
     return low, high, is_whole, is_finite
 
 
-@njit
-def pack(products, c):
+@njit(fastmath=True)
+def pack(products, n_random, total):
     """Copy the products of :func:`accumulate` into rows of one product for every group.
 
-    The s rows of the s x m result hold, for each of the r columns ``a``, its products with
-    the columns ``b >= a``: the first r rows of the upper triangle, packed.
+    The result is s x m for ``s`` products of ``n_random`` columns with all c. ``total``
+    (c x c), which holds the upper triangle of the other columns' products, is completed and
+    mirrored.
     """
-    m, r = products.shape[:2]
-    out = np.empty((r * c - r * (r - 1) // 2, m))
+    m, c = products.shape[0], total.shape[0]
+    out = np.empty((n_random * c - n_random * (n_random - 1) // 2, m))
     for lo in range(0, m, 64):  # groups whose products stay in cache
         k = 0
-        for a in range(r):
+        for a in range(n_random):
             for b in range(a, c):
-                row, slot, lane = out[k, lo : lo + 64], b // LANES, b % LANES
+                row, slot, lane = out[k, lo : lo + 64], k // LANES, k % LANES
                 for g in range(row.size):
-                    row[g] = products[lo + g, a, slot, lane]
+                    row[g] = products[lo + g, slot, lane]
+                    total[a, b] += row[g]
                 k += 1
+    for a in range(c):
+        for b in range(a):
+            total[a, b] = total[b, a]
     return out
 
 

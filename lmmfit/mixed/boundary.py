@@ -9,6 +9,7 @@ variance that the data ask for.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -57,6 +58,8 @@ def project(lambda_, blocks):
     projected, n_null = lambda_.copy(), 0
     for start, stop in blocks:
         own = lambda_[start:stop, start:stop]
+        if _is_well_conditioned(own):
+            continue
         variances, axes = symmetric_eigen(own @ own.T)
         null = variances <= _NULL_SD**2 * max(1.0, variances[-1])
         if null.any():
@@ -64,6 +67,16 @@ def project(lambda_, blocks):
             root = axes * np.sqrt(np.where(null, 0.0, variances))
             projected[start:stop, start:stop] = lower_factor(root)
     return projected, n_null
+
+
+def _is_well_conditioned(lower):
+    """Whether the determinant alone shows that no direction of ``lower @ lower.T`` is null.
+
+    The least eigenvalue is at least the determinant over the trace to the power q - 1.
+    """
+    determinant = prod(lower.diagonal().tolist()) ** 2
+    trace = float(np.vdot(lower, lower))
+    return determinant > 2.0 * _NULL_SD**2 * max(1.0, trace) * trace ** (len(lower) - 1)
 
 
 def null_directions(projected, derivative, blocks):

@@ -158,8 +158,9 @@ class MixedStatistics:
             weights = np.full(n, 1.0 / basis.weight_unit)
         r = layout.n_random_columns
         n_groups = len(levels) if r else 0
-        by_group = np.zeros((n_groups, r, -(-c // LANES), LANES))
-        tail = np.zeros((c, c))
+        n_products = r * c - r * (r - 1) // 2
+        by_group = np.zeros((n_groups, -(-n_products // LANES), LANES))
+        total = np.zeros((c, c))
         codes = np.empty(0, dtype=np.int64) if codes is None else codes
         diagonal = basis.diagonal
         for lo in range(0, n, _ROWS_PER_BLOCK):
@@ -168,16 +169,15 @@ class MixedStatistics:
             accumulate(
                 block, np.empty_like(block) if weights.size else block,
                 basis.shift, basis.transform, diagonal, codes[rows], weights[rows],
-                r, by_group, tail,
+                r, by_group, total,
             )  # fmt: skip
-        products = pack(by_group, c)
-        total = _complete(tail, products, r)
+        products = pack(by_group, r, total)
         if not np.isfinite(total).all():
             _raise_not_finite(columns, names)
         return cls(
             layout, basis, n,
             sum_log_weight, float(weights.sum()) if weights.size else float(n),
-            total, products, np.bincount(codes, minlength=n_groups), levels,
+            total, products, _count(layout, products, codes, weights), levels,
         )  # fmt: skip
 
     @property
@@ -244,13 +244,12 @@ def _kept(r, c):
     return tuple(np.array(pairs, dtype=np.int64).T)
 
 
-def _complete(tail, products, r):
-    """Symmetric total from the sums by group and those of the other columns."""
-    if r:
-        tail[_kept(r, len(tail))] = products.sum(axis=1)
-    total = tail + tail.T
-    total.flat[:: len(tail) + 1] *= 0.5
-    return total
+def _count(layout, products, codes, weights):
+    """Rows of each group: the square of the random intercept, where there is one."""
+    n_groups = products.shape[1]
+    if weights.size or not n_groups or layout.random_names.count(INTERCEPT) == 0:
+        return np.bincount(codes, minlength=n_groups)
+    return np.rint(products[layout.product_row(layout.intercept, layout.intercept)]).astype(int)
 
 
 def _choose_basis(layout, columns, names, weights):

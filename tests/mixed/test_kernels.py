@@ -389,7 +389,7 @@ def test_accumulate_small(n_random, weighted, diagonal):
     codes[codes == 2] = 4  # with runs of equal codes, and groups without rows
     weights = rng.uniform(size=n) if weighted else np.empty(0)
     pairs = [(a, b) for a in range(n_random) for b in range(a, c)]
-    products, tail = np.ones((m, n_random, -(-c // 4), 4)), np.ones((c, c))
+    products, tail = np.ones((m, -(-len(pairs) // 4), 4)), np.ones((c, c))
     V = (rows - shift) @ transform
     w = weights if weighted else np.ones(n)
     block = np.ascontiguousarray(rows.T)
@@ -403,9 +403,10 @@ def test_accumulate_small(n_random, weighted, diagonal):
         for b in range(c):
             inside = a >= n_random and b >= a
             assert tail[a, b] == pytest.approx(1.0 + inside * whole[a, b], rel=1e-11)
+    packed = _row_kernels.pack(products, n_random, tail)
     for g in range(m):
         own = (V * w[:, None])[codes == g].T @ V[codes == g]
-        _close(_row_kernels.pack(products, c)[:, g], [1.0 + own[pair] for pair in pairs])
+        _close(packed[:, g], [1.0 + own[pair] for pair in pairs])
 
 
 def test_standardise_small():
@@ -486,12 +487,17 @@ def test_whole_numbers_small(values, flags):
 
 @pytest.mark.parametrize("m", [0, 1, 63, 64, 65, 130])
 def test_pack_small(m):
-    products = np.random.default_rng(m).normal(size=(m, 2, 2, 4))
-    got = _row_kernels.pack(products, 6)
-    whole = products.reshape(m, 2, 8)
-    wanted = [whole[:, a, b] for a in range(2) for b in range(a, 6)]
-    np.testing.assert_array_equal(got, wanted)
+    products = np.random.default_rng(m).normal(size=(m, 3, 4))
+    total = np.zeros((6, 6))
+    total[2:, 2:] = np.triu(np.ones((4, 4)))
+    got = _row_kernels.pack(products, 2, total)
+    whole = products.reshape(m, 12)
+    np.testing.assert_array_equal(got, whole[:, :11].T)
     assert got.flags.c_contiguous
+    np.testing.assert_array_equal(total, total.T)
+    np.testing.assert_array_equal(total[2:, 2:], 1.0)
+    np.testing.assert_allclose(total[0], whole[:, :6].sum(axis=0), atol=1e-12)
+    np.testing.assert_allclose(total[1, 1:], whole[:, 6:11].sum(axis=0), atol=1e-12)
 
 
 # The compiled steps.
