@@ -16,7 +16,7 @@ _KEPT = 0.25  # share of the promised decrease that a step must keep
 
 def room_size(q, n_theta):
     """Length of the room that :func:`descend` needs beside the workspace."""
-    return max(3 * q * q, n_theta * (n_theta + 3))
+    return 3 * q * q + n_theta * (n_theta + 3)
 
 
 @njit
@@ -122,7 +122,7 @@ def descend(
         return np.nan, np.nan, value, rss, 1, False
     n_theta = theta.size
     before, step, unit = room[:n_theta], room[n_theta : 2 * n_theta], room[2 * n_theta :]
-    factor = room[3 * n_theta : 3 * n_theta + n_theta * n_theta].reshape((n_theta, n_theta))
+    factor = room[3 * n_theta : (n_theta + 3) * n_theta].reshape((n_theta, n_theta))
     before[:] = 0.0
     at_zero, rss_zero = evaluate(0, *data, before, *where, *out)
     n, converged = 1, False
@@ -131,9 +131,14 @@ def descend(
         n += 1
         if np.isnan(value):
             break
-        em_step(theta, slope, n_groups, theta_rows, theta_columns, room)
+        _copy(theta, before)
+        em_step(theta, slope, n_groups, theta_rows, theta_columns, room[(n_theta + 3) * n_theta :])
     value, rss = evaluate(order, *data, theta, *where, *out)
     n += 1
+    if n_em and np.isnan(value):  # rounding has swallowed the residual
+        _copy(before, theta)
+        value, rss = evaluate(order, *data, theta, *where, *out)
+        n += 1
     radius = _first_radius(theta, hessian)
     for _ in range(n_newton):
         length, promised = newton_step(gradient, hessian, factor, unit, step)
@@ -141,20 +146,25 @@ def descend(
             break
         noise = 4e-15 * max(abs(value), 1.0)
         converged = promised <= max(tol, noise)
+        _copy(theta, before)
         for t in range(n_theta):
-            before[t] = theta[t]
             theta[t] += step[t]
         moved, rss = evaluate(1 if converged else order, *data, theta, *where, *out)
         n += 1
         if value - moved >= (-noise - tol if converged else _KEPT * promised):
             value = moved
             continue
-        for t in range(n_theta):
-            theta[t] = before[t]
+        _copy(before, theta)
         value, rss = evaluate(order, *data, theta, *where, *out)
         n += 1
         break
     return at_zero, rss_zero, value, rss, n, converged
+
+
+@njit
+def _copy(source, target):
+    for t in range(source.size):
+        target[t] = source[t]
 
 
 @njit

@@ -11,10 +11,13 @@ from lmmfit.mixed._reduce_kernels import (
     add_cross,
     add_gram,
     reduce_block,
-    reduce_two_effects,
     square_block,
 )
-from lmmfit.mixed._subtract_kernels import factor_and_subtract, subtract_block
+from lmmfit.mixed._subtract_kernels import (
+    gradient_two_effects,
+    subtract_block,
+    value_two_effects,
+)
 
 BLOCK = 496  # groups; no power of two, or rows of the work array would share cache sets
 _HALF = 248  # where a block leaves more behind: what stays in the first-level cache
@@ -60,24 +63,22 @@ def group_sums(with_gradient, rows, g_row, c_row, multiplicity, lam, work, total
     step = _HALF if with_gradient else BLOCK
     for lo in range(0, rows.shape[1], step):
         block = _block(work, c_row, min(step, rows.shape[1] - lo))
-        if q == 2 and c <= 3 and not with_gradient:
-            factor_and_subtract(rows, g_row, c_row, lam, lo, block[0], total)
+        e = block[e_at : e_at + q * c]
+        if q == 2 and c <= 3 and multiplicity.size == 0:
+            if with_gradient:
+                gradient_two_effects(rows, g_row, c_row, lam, lo, block[0], e, total, sum_t)
+            else:
+                value_two_effects(rows, g_row, c_row, lam, lo, block[0], total)
             logdet += log_pivots(block[:1], multiplicity, lo)
-            continue
-        logdet += factor_block(rows, g_row, multiplicity, lam, lo, block)
-        subtract_block(rows, c_row, lo, block, total)
-        if not with_gradient:
-            continue
-        if q == 2 and multiplicity.size == 0:
-            t00, t01, t11 = reduce_two_effects(rows, g_row, c_row, lo, block, b_at, e_at)
-            sum_t[0] += t00
-            sum_t[1] += t01
-            sum_t[2] += t11
         else:
-            reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
-            for r in range(count):
-                sum_t[r] += _weighted_sum(block[t_at + r], multiplicity, lo)
-        add_gram(block[e_at : e_at + q * c], sum_ee)
+            logdet += factor_block(rows, g_row, multiplicity, lam, lo, block)
+            subtract_block(rows, c_row, lo, block, total)
+            if with_gradient:
+                reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
+                for r in range(count):
+                    sum_t[r] += _weighted_sum(block[t_at + r], multiplicity, lo)
+        if with_gradient:
+            add_gram(e, sum_ee)
     return logdet
 
 

@@ -12,12 +12,19 @@ def reduce_block(rows, g_row, c_row, lo, work, t_at, b_at, e_at):
     """B = I - G K, T = B G and E = B C of each group, into rows of work."""
     q, c = c_row.shape
     if q == 2:
-        reduce_two_effects(rows, g_row, c_row, lo, work, b_at, e_at)
-        for a in range(2):
-            for b in range(a, 2):
-                _combine(rows, g_row, b, lo, work, b_at + 2 * a, work[t_at + a + b])
-        return
-    size = work.shape[1]
+        _invert_2(rows, g_row, lo, work, b_at)
+    else:
+        _invert_any(rows, g_row, lo, work, b_at)
+    for a in range(q):
+        for b in range(a, q):
+            _combine(rows, g_row, b, lo, work, b_at + a * q, work[t_at + packed(a, b, q)])
+        for j in range(c):
+            _combine(rows, c_row, j, lo, work, b_at + a * q, work[e_at + a * c + j])
+
+
+@njit(fastmath=True)
+def _invert_any(rows, g_row, lo, work, b_at):
+    q, size = g_row.shape[0], work.shape[1]
     for a in range(q):
         for b in range(q):
             out = work[b_at + a * q + b]
@@ -28,46 +35,20 @@ def reduce_block(rows, g_row, c_row, lo, work, t_at, b_at, e_at):
                 k = work[packed(r, b, q)]
                 for g in range(size):
                     out[g] -= left[g] * k[g]
-    for a in range(q):
-        for b in range(a, q):
-            _combine(rows, g_row, b, lo, work, b_at + a * q, work[t_at + packed(a, b, q)])
-        for j in range(c):
-            _combine(rows, c_row, j, lo, work, b_at + a * q, work[e_at + a * c + j])
 
 
 @njit(fastmath=True)
-def reduce_two_effects(rows, g_row, c_row, lo, work, b_at, e_at):
-    """B and E for two effects; the sums of the elements of T over the block are returned."""
-    c, size = c_row.shape[1], work.shape[1]
+def _invert_2(rows, g_row, lo, work, b_at):
+    size = work.shape[1]
     hi = lo + size
-    g00, g01 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi]
-    g11 = rows[g_row[1, 1], lo:hi]
+    g00, g01, g11 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi], rows[g_row[1, 1], lo:hi]
+    k00, k01, k11 = work[0], work[1], work[2]
     b00, b01, b10, b11 = work[b_at], work[b_at + 1], work[b_at + 2], work[b_at + 3]
-    sums = _invert_2(g00, g01, g11, work[0], work[1], work[2], b00, b01, b10, b11)
-    for j in range(c):
-        x, y = rows[c_row[0, j], lo:hi], rows[c_row[1, j], lo:hi]
-        e0, e1 = work[e_at + j], work[e_at + c + j]
-        for g in range(size):
-            u, v = x[g], y[g]
-            e0[g] = b00[g] * u + b01[g] * v
-            e1[g] = b10[g] * u + b11[g] * v
-    return sums
-
-
-@njit(fastmath=True)
-def _invert_2(g00, g01, g11, k00, k01, k11, b00, b01, b10, b11):
-    """B = I - G K of each group, and the sums of T = B G."""
-    s00 = s01 = s11 = 0.0
-    for i in range(b00.size):
-        g0, g1, g2 = g00[i], g01[i], g11[i]
-        k0, k1, k2 = k00[i], k01[i], k11[i]
-        w00, w01 = 1.0 - g0 * k0 - g1 * k1, -g0 * k1 - g1 * k2
-        w10, w11 = -g1 * k0 - g2 * k1, 1.0 - g1 * k1 - g2 * k2
-        b00[i], b01[i], b10[i], b11[i] = w00, w01, w10, w11
-        s00 += w00 * g0 + w01 * g1
-        s01 += w00 * g1 + w01 * g2
-        s11 += w10 * g1 + w11 * g2
-    return s00, s01, s11
+    for i in range(size):
+        b00[i] = 1.0 - g00[i] * k00[i] - g01[i] * k01[i]
+        b01[i] = -g00[i] * k01[i] - g01[i] * k11[i]
+        b10[i] = -g01[i] * k00[i] - g11[i] * k01[i]
+        b11[i] = 1.0 - g01[i] * k01[i] - g11[i] * k11[i]
 
 
 @njit(fastmath=True)

@@ -110,40 +110,97 @@ def subtract_block(rows, c_row, lo, work, total):
 
 
 @njit(fastmath=True)
-def factor_and_subtract(rows, g_row, c_row, lam, lo, determinant, total):
-    """Both steps for two effects and up to three columns: K never leaves the registers.
+def _inverse_2(g00, g01, g11, l00, l10, l11):
+    """Determinant of A = I + Lambda'G Lambda, and the elements of its inverse."""
+    u, v = l00 * g00 + l10 * g01, l00 * g01 + l10 * g11
+    a00, a01, a11 = 1.0 + l00 * u + l10 * v, l11 * v, 1.0 + l11 * l11 * g11
+    det = max(a00 * a11 - a01 * a01, 1.0)  # so it is but for rounding
+    scale = 1.0 / det
+    return det, a11 * scale, -a01 * scale, a00 * scale
 
-    Fills the determinants of A.
+
+@njit(fastmath=True)
+def value_two_effects(rows, g_row, c_row, lam, lo, determinant, total):
+    """Factor and subtract for two effects and up to three columns, in one pass.
+
+    Fills the determinants of A and takes C'K C from the upper triangle of total: with
+    ``U = Lambda'C`` it is ``U'A^-1 U``, and nothing leaves the registers.
     """
     c, size = c_row.shape[1], determinant.size
     hi = lo + size
     g00, g01, g11 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi], rows[g_row[1, 1], lo:hi]
-    i1, i2 = min(1, c - 1), min(2, c - 1)
+    j1, j2 = min(1, c - 1), min(2, c - 1)
     x0, y0 = rows[c_row[0, 0], lo:hi], rows[c_row[1, 0], lo:hi]
-    x1, y1 = rows[c_row[0, i1], lo:hi], rows[c_row[1, i1], lo:hi]
-    x2, y2 = rows[c_row[0, i2], lo:hi], rows[c_row[1, i2], lo:hi]
+    x1, y1 = rows[c_row[0, j1], lo:hi], rows[c_row[1, j1], lo:hi]
+    x2, y2 = rows[c_row[0, j2], lo:hi], rows[c_row[1, j2], lo:hi]
     l00, l10, l11 = lam[0, 0], lam[1, 0], lam[1, 1]
     s00 = s01 = s11 = s02 = s12 = s22 = 0.0
     for g in range(size):
-        u, v = l00 * g00[g] + l10 * g01[g], l00 * g01[g] + l10 * g11[g]
-        a00, a01, a11 = 1.0 + l00 * u + l10 * v, l11 * v, 1.0 + l11 * l11 * g11[g]
-        det = max(a00 * a11 - a01 * a01, 1.0)  # so it is but for rounding
-        determinant[g] = det
-        # rows of Lambda' times the columns of C, then the adjugate of A
-        p0, q0 = l00 * x0[g] + l10 * y0[g], l11 * y0[g]
-        p1, q1 = l00 * x1[g] + l10 * y1[g], l11 * y1[g]
-        p2, q2 = l00 * x2[g] + l10 * y2[g], l11 * y2[g]
-        scale = 1.0 / det
-        a00, a01, a11 = a00 * scale, a01 * scale, a11 * scale
-        r0, t0 = a11 * p0 - a01 * q0, a00 * q0 - a01 * p0
-        r1, t1 = a11 * p1 - a01 * q1, a00 * q1 - a01 * p1
-        r2, t2 = a11 * p2 - a01 * q2, a00 * q2 - a01 * p2
-        s00 += p0 * r0 + q0 * t0
-        s01 += p1 * r0 + q1 * t0
-        s02 += p2 * r0 + q2 * t0
-        s11 += p1 * r1 + q1 * t1
-        s12 += p2 * r1 + q2 * t1
-        s22 += p2 * r2 + q2 * t2
+        determinant[g], i00, i01, i11 = _inverse_2(g00[g], g01[g], g11[g], l00, l10, l11)
+        u0, v0 = l00 * x0[g] + l10 * y0[g], l11 * y0[g]
+        u1, v1 = l00 * x1[g] + l10 * y1[g], l11 * y1[g]
+        u2, v2 = l00 * x2[g] + l10 * y2[g], l11 * y2[g]
+        w0, z0 = i00 * u0 + i01 * v0, i01 * u0 + i11 * v0
+        w1, z1 = i00 * u1 + i01 * v1, i01 * u1 + i11 * v1
+        s00 += u0 * w0 + v0 * z0
+        s01 += u1 * w0 + v1 * z0
+        s02 += u2 * w0 + v2 * z0
+        s11 += u1 * w1 + v1 * z1
+        s12 += u2 * w1 + v2 * z1
+        s22 += u2 * (i00 * u2 + i01 * v2) + v2 * (i01 * u2 + i11 * v2)
+    _take_corner(s00, s01, s11, s02, s12, s22, total)
+
+
+@njit(fastmath=True)
+def gradient_two_effects(rows, g_row, c_row, lam, lo, determinant, e, total, sum_t):
+    """As value_two_effects; E goes to e, and T is added to sum_t.
+
+    ``e[j]`` and ``e[c + j]`` are the rows of column j. With ``M = G Lambda``, E is
+    ``C - M A^-1 U`` and T is ``G - M A^-1 M'``.
+    """
+    c, size = c_row.shape[1], determinant.size
+    hi = lo + size
+    g00, g01, g11 = rows[g_row[0, 0], lo:hi], rows[g_row[0, 1], lo:hi], rows[g_row[1, 1], lo:hi]
+    j1, j2 = min(1, c - 1), min(2, c - 1)
+    x0, y0 = rows[c_row[0, 0], lo:hi], rows[c_row[1, 0], lo:hi]
+    x1, y1 = rows[c_row[0, j1], lo:hi], rows[c_row[1, j1], lo:hi]
+    x2, y2 = rows[c_row[0, j2], lo:hi], rows[c_row[1, j2], lo:hi]
+    d0, d1, d2, f0, f1, f2 = e[0], e[j1], e[j2], e[c], e[c + j1], e[c + j2]
+    l00, l10, l11 = lam[0, 0], lam[1, 0], lam[1, 1]
+    s00 = s01 = s11 = s02 = s12 = s22 = t00 = t01 = t11 = 0.0
+    for g in range(size):
+        h0, h1, h2 = g00[g], g01[g], g11[g]
+        determinant[g], i00, i01, i11 = _inverse_2(h0, h1, h2, l00, l10, l11)
+        m00, m01, m10, m11 = l00 * h0 + l10 * h1, l11 * h1, l00 * h1 + l10 * h2, l11 * h2
+        u0, v0 = l00 * x0[g] + l10 * y0[g], l11 * y0[g]
+        u1, v1 = l00 * x1[g] + l10 * y1[g], l11 * y1[g]
+        u2, v2 = l00 * x2[g] + l10 * y2[g], l11 * y2[g]
+        w0, z0 = i00 * u0 + i01 * v0, i01 * u0 + i11 * v0
+        w1, z1 = i00 * u1 + i01 * v1, i01 * u1 + i11 * v1
+        w2, z2 = i00 * u2 + i01 * v2, i01 * u2 + i11 * v2
+        s00 += u0 * w0 + v0 * z0
+        s01 += u1 * w0 + v1 * z0
+        s02 += u2 * w0 + v2 * z0
+        s11 += u1 * w1 + v1 * z1
+        s12 += u2 * w1 + v2 * z1
+        s22 += u2 * w2 + v2 * z2
+        d0[g], f0[g] = x0[g] - m00 * w0 - m01 * z0, y0[g] - m10 * w0 - m11 * z0
+        d1[g], f1[g] = x1[g] - m00 * w1 - m01 * z1, y1[g] - m10 * w1 - m11 * z1
+        d2[g], f2[g] = x2[g] - m00 * w2 - m01 * z2, y2[g] - m10 * w2 - m11 * z2
+        n00, n01 = i00 * m00 + i01 * m01, i01 * m00 + i11 * m01
+        t00 += h0 - m00 * n00 - m01 * n01
+        t01 += h1 - m10 * n00 - m11 * n01
+        t11 += h2 - m10 * (i00 * m10 + i01 * m11) - m11 * (i01 * m10 + i11 * m11)
+    _take_corner(s00, s01, s11, s02, s12, s22, total)
+    sum_t[0] += t00
+    sum_t[1] += t01
+    sum_t[2] += t11
+
+
+@njit
+def _take_corner(s00, s01, s11, s02, s12, s22, total):
+    """Subtract the upper triangle of a 3 x 3 matrix, as far as total reaches."""
+    c = total.shape[0]
     total[0, 0] -= s00
     if c > 1:
         total[0, 1] -= s01

@@ -13,6 +13,7 @@ __all__ = ["Optimum", "optimize_criterion"]
 
 _EM_STEPS = 2
 _PATIENCE = 12  # Newton steps before another way is tried
+_HALVINGS = 100  # of a factor so large that rounding has swallowed the residual
 _PRECISION = 1e-11  # residual share of the sum of squares that cross-products still resolve
 _PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
 
@@ -104,10 +105,11 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
             break
         lambda_ = escape(found.lambda_, found.directions, blocks, size)
         lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
-    value, reason = search.finish(found.lambda_), found.reason
+    lambda_, value = search.finish_resolved(found.lambda_)
+    reason = found.reason
     if not found.converged and not criterion.rss > _PRECISION * criterion.statistics.total[-1, -1]:
         reason = "the residual is too small beside the random effects for double precision"
-    return Optimum(found.lambda_, value, search.n, found.converged, reason, found.directions)
+    return Optimum(lambda_, value, search.n, found.converged, reason, found.directions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +177,16 @@ class _Search:
         if there is not lambda_ and (order < 1 or not np.array_equal(there, lambda_)):
             self.at(lambda_, 1 if self.criterion.q else 0)
         return self.outcome[0] + self.criterion.constant
+
+    def finish_resolved(self, lambda_):
+        """As finish; where rounding has swallowed the residual, at a smaller factor."""
+        value = self.finish(lambda_)
+        for _ in range(_HALVINGS):
+            if not np.isnan(value):
+                break
+            lambda_ = 0.5 * lambda_
+            value = self.finish(lambda_)
+        return lambda_, value
 
 
 def _descend(search, lambda_, blocks, tol, max_iter):

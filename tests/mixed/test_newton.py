@@ -190,6 +190,22 @@ class TestCone:
         np.testing.assert_allclose(got, covariance, atol=1e-9)
         assert abs(axes[:, 1] @ got[:2, :2] @ axes[:, 1]) < 1e-15
 
+    @pytest.mark.parametrize("q", [1, 2, 3, 5])
+    def test_project_counts_as_the_eigenvalues_do(self, q):
+        """Whatever the short cut over the determinant says."""
+        rng = np.random.default_rng(q)
+        found = set()
+        for _ in range(300):
+            scales = 10.0 ** rng.uniform(-6, 6 if q < 3 else 1, size=q)
+            root = np.tril(rng.normal(size=(q, q))) * scales[:, None]
+            variances = np.linalg.eigvalsh(root @ root.T)
+            bound = 1e-8 * max(1.0, variances[-1])
+            if np.abs(variances / bound - 1.0).min() < 1e-3:
+                continue  # rounding decides
+            assert project(root, ((0, q),))[1] == np.sum(variances <= bound)
+            found.add(int(np.sum(variances <= bound)))
+        assert len(found) > 1
+
     def test_project_leaves_the_rest(self):
         root = np.diag([1.0, 0.01, 2.0])
         projected, n_null = project(root, self.blocks)
@@ -305,6 +321,18 @@ class TestDegenerateData:
         )
         assert fit.saturated or not fit.converged or np.abs(fit.theta).max() > 1e5
         assert fit.sigma2 < 1e-12
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_estimates_stay_finite_where_the_residual_is_swallowed(self, method):
+        """Rounding decides where the criterion ceases; wherever it does, numbers remain."""
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            Z = np.column_stack([self.ones, 10.0 ** rng.integers(-4, 5) * rng.normal(size=32)])
+            effects = 10.0 ** rng.uniform(-3, 6) * rng.normal(size=(8, 2))[self.groups]
+            fit = _fit((Z * effects).sum(axis=1), Z, Z, self.groups, method)
+            assert np.isfinite(fit.sigma2)
+            assert np.isfinite(fit.beta).all()
+            assert np.isfinite(fit.deviance) or fit.saturated
 
     def test_collinear_random_effects(self):
         """A slope that is a multiple of the intercept: theta is not unique, the fit is."""
