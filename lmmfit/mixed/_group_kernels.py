@@ -20,7 +20,6 @@ from lmmfit.mixed._subtract_kernels import (
 )
 
 BLOCK = 496  # groups; no power of two, or rows of the work array would share cache sets
-_HALF = 248  # where a block leaves more behind: what stays in the first-level cache
 
 
 @njit
@@ -60,9 +59,8 @@ def group_sums(with_gradient, rows, g_row, c_row, multiplicity, lam, work, total
     t_at, b_at = count + q, 3 * count + q
     e_at = b_at + q * q
     logdet = 0.0
-    step = _HALF if with_gradient else BLOCK
-    for lo in range(0, rows.shape[1], step):
-        block = _block(work, c_row, min(step, rows.shape[1] - lo))
+    for lo in range(0, rows.shape[1], BLOCK):
+        block = _block(work, c_row, min(BLOCK, rows.shape[1] - lo))
         e = block[e_at : e_at + q * c]
         if q == 2 and c <= 3 and multiplicity.size == 0:
             if with_gradient:
@@ -90,8 +88,8 @@ def hessian_sums(rows, g_row, c_row, multiplicity, lam, omega, work, sum_tt, sum
     t_at, q_at = count + q, 2 * count + q
     b_at = 3 * count + q
     e_at = b_at + q * q
-    for lo in range(0, rows.shape[1], _HALF):
-        block = _block(work, c_row, min(_HALF, rows.shape[1] - lo))
+    for lo in range(0, rows.shape[1], BLOCK):
+        block = _block(work, c_row, min(BLOCK, rows.shape[1] - lo))
         factor_block(rows, g_row, multiplicity, lam, lo, block)
         reduce_block(rows, g_row, c_row, lo, block, t_at, b_at, e_at)
         square_block(omega, q, block, e_at, block[b_at], q_at)  # B has served its turn

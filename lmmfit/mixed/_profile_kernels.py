@@ -223,7 +223,8 @@ def evaluate(
     """
     q, c = c_row.shape
     count, n_theta = q * (q + 1) // 2, theta_rows.size
-    total, at = _take(workspace, 0, c, c)
+    work = workspace[: BLOCK * work_rows(q, c)]  # first: its rows are to be aligned
+    total, at = _take(workspace, work.size, c, c)
     chol, at = _take(workspace, at, c, c)
     omega, at = _take(workspace, at, c, c)
     sum_ee, at = _take(workspace, at, q * c, q * c)
@@ -235,7 +236,6 @@ def evaluate(
     axes, at = _take(workspace, at, q, q)
     lower, at = _take(workspace, at, q, q)
     sum_t, scratch = workspace[at : at + count], workspace[at + count :]
-    work = scratch[2 * n_theta * c * (c + 1) :]
     for i in range(c):
         for j in range(c):
             total[i, j] = fixed_total[i, j]

@@ -155,8 +155,8 @@ def value_two_effects(rows, g_row, c_row, lam, lo, determinant, total):
 def gradient_two_effects(rows, g_row, c_row, lam, lo, determinant, e, total, sum_t):
     """As value_two_effects; E goes to e, and T is added to sum_t.
 
-    ``e[j]`` and ``e[c + j]`` are the rows of column j. With ``M = G Lambda``, E is
-    ``C - M A^-1 U`` and T is ``G - M A^-1 M'``.
+    ``e[j]`` and ``e[c + j]`` are the rows of column j. With ``Y = K C``, C'K C is ``C'Y``, E is
+    ``C - G Y``, and T is ``G - G K G``.
     """
     c, size = c_row.shape[1], determinant.size
     hi = lo + size
@@ -171,26 +171,26 @@ def gradient_two_effects(rows, g_row, c_row, lam, lo, determinant, e, total, sum
     for g in range(size):
         h0, h1, h2 = g00[g], g01[g], g11[g]
         determinant[g], i00, i01, i11 = _inverse_2(h0, h1, h2, l00, l10, l11)
-        m00, m01, m10, m11 = l00 * h0 + l10 * h1, l11 * h1, l00 * h1 + l10 * h2, l11 * h2
-        u0, v0 = l00 * x0[g] + l10 * y0[g], l11 * y0[g]
-        u1, v1 = l00 * x1[g] + l10 * y1[g], l11 * y1[g]
-        u2, v2 = l00 * x2[g] + l10 * y2[g], l11 * y2[g]
-        w0, z0 = i00 * u0 + i01 * v0, i01 * u0 + i11 * v0
-        w1, z1 = i00 * u1 + i01 * v1, i01 * u1 + i11 * v1
-        w2, z2 = i00 * u2 + i01 * v2, i01 * u2 + i11 * v2
-        s00 += u0 * w0 + v0 * z0
-        s01 += u1 * w0 + v1 * z0
-        s02 += u2 * w0 + v2 * z0
-        s11 += u1 * w1 + v1 * z1
-        s12 += u2 * w1 + v2 * z1
-        s22 += u2 * w2 + v2 * z2
-        d0[g], f0[g] = x0[g] - m00 * w0 - m01 * z0, y0[g] - m10 * w0 - m11 * z0
-        d1[g], f1[g] = x1[g] - m00 * w1 - m01 * z1, y1[g] - m10 * w1 - m11 * z1
-        d2[g], f2[g] = x2[g] - m00 * w2 - m01 * z2, y2[g] - m10 * w2 - m11 * z2
-        n00, n01 = i00 * m00 + i01 * m01, i01 * m00 + i11 * m01
-        t00 += h0 - m00 * n00 - m01 * n01
-        t01 += h1 - m10 * n00 - m11 * n01
-        t11 += h2 - m10 * (i00 * m10 + i01 * m11) - m11 * (i01 * m10 + i11 * m11)
+        r0, r1 = l10 * i00 + l11 * i01, l10 * i01 + l11 * i11
+        k00, k01, k11 = l00 * l00 * i00, l00 * r0, l10 * r0 + l11 * r1
+        a0, b0, a1, b1, a2, b2 = x0[g], y0[g], x1[g], y1[g], x2[g], y2[g]
+        u0, v0 = k00 * a0 + k01 * b0, k01 * a0 + k11 * b0
+        u1, v1 = k00 * a1 + k01 * b1, k01 * a1 + k11 * b1
+        u2, v2 = k00 * a2 + k01 * b2, k01 * a2 + k11 * b2
+        s00 += a0 * u0 + b0 * v0
+        s01 += a1 * u0 + b1 * v0
+        s02 += a2 * u0 + b2 * v0
+        s11 += a1 * u1 + b1 * v1
+        s12 += a2 * u1 + b2 * v1
+        s22 += a2 * u2 + b2 * v2
+        d0[g], f0[g] = a0 - h0 * u0 - h1 * v0, b0 - h1 * u0 - h2 * v0
+        d1[g], f1[g] = a1 - h0 * u1 - h1 * v1, b1 - h1 * u1 - h2 * v1
+        d2[g], f2[g] = a2 - h0 * u2 - h1 * v2, b2 - h1 * u2 - h2 * v2
+        n00, n01 = k00 * h0 + k01 * h1, k00 * h1 + k01 * h2
+        n10, n11 = k01 * h0 + k11 * h1, k01 * h1 + k11 * h2
+        t00 += h0 - h0 * n00 - h1 * n10
+        t01 += h1 - h0 * n01 - h1 * n11
+        t11 += h2 - h1 * n01 - h2 * n11
     _take_corner(s00, s01, s11, s02, s12, s22, total)
     sum_t[0] += t00
     sum_t[1] += t01

@@ -249,7 +249,7 @@ class ProfiledCriterion:
         self.beta, self.covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
         self.derivative, self.rss = np.empty((q, q)), np.nan
         self._room = np.empty(room_size(q, self.n_theta))
-        workspace = np.empty(workspace_size(q, c, self.n_theta))
+        workspace = _aligned(workspace_size(q, c, self.n_theta))
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
         )  # fmt: skip
@@ -284,6 +284,13 @@ def profiled_criterion(statistics, method="reml"):
     True
     """
     return ProfiledCriterion(statistics, method)
+
+
+def _aligned(size):
+    """Uninitialised numbers that begin where a cache line does."""
+    room = np.empty(size + 8)
+    start = -(room.__array_interface__["data"][0] // 8) % 8
+    return room[start : start + size]
 
 
 def _find_aliased(statistics):
