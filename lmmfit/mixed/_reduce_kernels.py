@@ -106,29 +106,13 @@ def _weigh(e, weights, out):
 
 @njit(fastmath=True)
 def add_gram(e, out):
-    """Add the lower triangle of e @ e.T to out, in tiles of three by three."""
-    n, size = e.shape
-    for first in range(0, n, 3):
-        i1, i2 = min(first + 1, n - 1), min(first + 2, n - 1)
-        x0, x1, x2 = e[first], e[i1], e[i2]
-        s00 = s10 = s11 = s20 = s21 = s22 = 0.0
-        for g in range(size):
-            s00 += x0[g] * x0[g]
-            s10 += x1[g] * x0[g]
-            s11 += x1[g] * x1[g]
-            s20 += x2[g] * x0[g]
-            s21 += x2[g] * x1[g]
-            s22 += x2[g] * x2[g]
-        out[first, first] += s00
-        if i1 > first:
-            out[i1, first] += s10
-            out[i1, i1] += s11
-        if i2 > i1:
-            out[i2, first] += s20
-            out[i2, i1] += s21
-            out[i2, i2] += s22
-        for below in range(first + 3, n, 3):
-            _add_tile(e, below, e, first, out)
+    """Add the lower triangle of e @ e.T to out, in tiles of three by three.
+
+    Tiles on the diagonal fill their corner above it as well.
+    """
+    for j in range(0, e.shape[0], 3):
+        for i in range(j, e.shape[0], 3):
+            _add_tile(e, i, e, j, out)
 
 
 @njit(fastmath=True)

@@ -241,8 +241,6 @@ class Basis:
 
     def random_map(self, layout):
         """Matrix from random effects in the basis to the user's, block by block."""
-        if len(layout.blocks) == 1:
-            return self.coefficient_map(layout, layout.random)
         matrix = np.zeros((len(layout.random), len(layout.random)))
         for start, stop in layout.blocks:
             own = layout.random[start:stop]

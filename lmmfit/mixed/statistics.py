@@ -247,7 +247,7 @@ def _kept(r, c):
 def _count(layout, products, codes, weights):
     """Rows of each group: the square of the random intercept, where there is one."""
     n_groups = products.shape[1]
-    if weights.size or not n_groups or layout.random_names.count(INTERCEPT) == 0:
+    if weights.size or not n_groups or layout.intercept not in layout.random:
         return np.bincount(codes, minlength=n_groups)
     return np.rint(products[layout.product_row(layout.intercept, layout.intercept)]).astype(int)
 
