@@ -22,9 +22,9 @@ def njit(function=None, *, fastmath=False):
     ----------
     function : callable, optional
         The kernel. Without it a decorator is returned.
-    fastmath : bool, default=False
+    fastmath : bool or set of str, default=False
         LLVM's licence to reassociate sums and to contract products; NaN and infinity
-        keep their meaning.
+        keep their meaning. A set names single licences, such as ``{"contract"}``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def njit(function=None, *, fastmath=False):
     def compile_kernel(kernel):
         options = {
             "nogil": True,
-            "fastmath": _REASSOCIATE if fastmath else False,
+            "fastmath": _REASSOCIATE if fastmath is True else fastmath,
             "error_model": "numpy",
             "no_cfunc_wrapper": True,
         }

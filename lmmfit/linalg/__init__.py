@@ -1,5 +1,40 @@
-"""Factorization utilities."""
+"""Factorization utilities: systems of equations, their conditioning, least squares.
 
-from lmmfit.linalg.small import lower_factor, semidefinite_root, symmetric_eigen
+A factor is computed once and solves many right-hand sides: `lu`, `ldl`, `cholesky` and `qr` of
+dense matrices, stacks of small ones and, for `lu`, sparse ones; `banded_lu`,
+`banded_cholesky` and `tridiagonal_solve` in time proportional to n. `solve_with_bounds` says how many
+digits of a solution can be trusted, and `diagnose_design` which columns of a design are
+nearly dependent.
+"""
 
-__all__ = ["lower_factor", "semidefinite_root", "symmetric_eigen"]
+from importlib import import_module
+
+_HOMES = {
+    "gaussian": ("LU", "SparseLU", "StackedLU", "lu"),
+    "symmetric": ("BunchKaufman", "Cholesky", "Inertia", "LDL", "NotPositiveDefiniteError",
+                  "StackedCholesky", "StackedLDL", "cholesky", "ldl"),
+    "orthogonal": ("QR", "qr"),
+    "conditioning": ("PerturbationBound", "condition_number", "perturbation_bound"),
+    "bounds": ("BoundedSolution", "solve_with_bounds"),
+    "refinement": ("Refinement", "iterative_refinement"),
+    "banded": ("BandedCholesky", "BandedLU", "banded_cholesky", "banded_lu", "from_band",
+               "to_band"),
+    "tridiagonal": ("tridiagonal_solve",),
+    "small": ("lower_factor", "semidefinite_root", "symmetric_eigen"),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name):
+    """Import a module when one of its names is first used: few programs need all of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,148 @@
+"""Checks of what a user passes: every room of this package enters through them."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg.lapack import get_lapack_funcs
+
+__all__ = ["as_matrix", "as_right_hand_side", "check_choice", "check_finite", "check_symmetric", "lapack"]
+
+
+@lru_cache(maxsize=256)
+def lapack(dtype, *names):
+    """LAPACK's functions of one precision, looked up once: the lookup costs microseconds."""
+    functions = get_lapack_funcs(names, dtype=dtype)
+    return functions[0] if len(names) == 1 else functions
+
+
+def as_matrix(A, name="A", *, square=False, stack=False, double=False):
+    """Return `A` as an array of floats: not copied if it is one, float32 kept unless `double`.
+
+    Parameters
+    ----------
+    A : array_like of shape (m, n), or (..., m, n) if `stack`
+    name : str
+        What the messages call it.
+    square, stack, double : bool
+        Demand m = n; allow a stack of matrices; convert float32 to float64.
+
+    Returns
+    -------
+    ndarray of float32 or float64
+
+    Raises
+    ------
+    TypeError
+        Not numbers, complex numbers, or a sparse matrix.
+    ValueError
+        Wrong shape, no elements, NaN or infinity.
+    """
+    a = _as_floats(A, name, double)
+    if a.ndim != 2 and not (stack and a.ndim > 2):
+        more = " or a stack (..., m, n) of them" if stack else ""
+        raise ValueError(f"{name} must be a matrix (m, n){more}; it has the shape {a.shape}.")
+    if not a.size:
+        raise ValueError(f"{name} is empty: its shape is {a.shape}.")
+    if square and a.shape[-1] != a.shape[-2]:
+        raise ValueError(f"{name} must be square; its shape is {a.shape}.")
+    check_finite(a, name)
+    return a
+
+
+def as_right_hand_side(b, shape, dtype=np.float64, name="b"):
+    """Return `b` as a new array (..., n, k) that may be overwritten, and whether it was (..., n).
+
+    Parameters
+    ----------
+    b : array_like of shape (..., n) or (..., n, k)
+    shape : tuple of int
+        ``(..., n)``: the stack and the rows that it must have.
+    dtype : data-type
+        Of the factor, and of the result.
+    name : str
+        What the messages call it.
+    """
+    b = np.array(_as_floats(b, name, False), dtype=dtype)
+    vector = b.ndim == len(shape)
+    if vector:
+        b = b[..., None]
+    if b.shape[:-1] != tuple(shape):
+        rows = ", ".join(map(str, shape))
+        raise ValueError(
+            f"{name} must have the shape ({rows}{',' if len(shape) == 1 else ''}) or ({rows}, k); "
+            f"it has {b.shape[:-1] if vector else b.shape}."
+        )
+    check_finite(b[..., 0] if vector else b, name)
+    return b, vector
+
+
+def check_symmetric(a, name="A"):
+    """Raise ValueError unless `a`, or each matrix of a stack, equals its transpose to rounding."""
+    size = 256
+    tolerance = None
+    for start in range(0, a.shape[-1], size):
+        rows = slice(start, start + size)
+        for other in range(start, a.shape[-1], size):
+            columns = slice(other, other + size)
+            upper, lower = a[..., rows, columns], np.swapaxes(a[..., columns, rows], -1, -2)
+            if np.array_equal(upper, lower):
+                continue
+            if tolerance is None:
+                tolerance = (1e-10 if a.dtype == np.float64 else 1e-5) * _largest(a)
+            gap = np.abs(upper - lower)
+            if (gap > tolerance).any():
+                *place, i, j = map(int, np.unravel_index(gap.argmax(), gap.shape))
+                one, two = (*place, start + i, other + j), (*place, other + j, start + i)
+                raise ValueError(
+                    f"{name} is not symmetric: {_entry(name, one)} is {a[one]:.6g} and "
+                    f"{_entry(name, two)} is {a[two]:.6g}. Symmetrise it by "
+                    f"({name} + {name}.T) / 2 if the difference is of rounding."
+                )
+
+
+def check_choice(name, value, choices):
+    """Raise ValueError unless `value` is one of `choices`."""
+    for choice in choices:
+        if isinstance(value, str) == isinstance(choice, str) and value == choice:
+            return
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise ValueError(f"{name} must be one of {listed}; got {value!r}.")
+
+
+def _as_floats(A, name, double):
+    if hasattr(A, "tocsc"):
+        raise TypeError(
+            f"{name} is a sparse matrix, which this function does not take: pass {name}.toarray(), "
+            "or use lu or least_squares."
+        )
+    if np.ma.isMaskedArray(A) and np.ma.is_masked(A):
+        raise ValueError(f"{name} has masked elements: fill them or drop their rows.")
+    try:
+        a = np.asarray(A)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from error
+    if a.dtype.kind == "c":
+        raise TypeError(f"{name} is complex; only real matrices are supported.")
+    if a.dtype.kind not in "fiubO":
+        raise TypeError(f"{name} must hold numbers; its elements are of type {a.dtype}.")
+    keep = a.dtype == np.float32 and not double
+    try:
+        return a if keep else a.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must hold real numbers: {error}.") from error
+
+
+def check_finite(a, name):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(a.sum()) or np.isfinite(a).all():
+            return
+    place = tuple(map(int, np.argwhere(~np.isfinite(a))[0]))
+    raise ValueError(f"{_entry(name, place)} is {a[place]}: all elements must be finite.")
+
+
+def _entry(name, place):
+    return f"{name}[{', '.join(map(str, place))}]"
+
+
+def _largest(a):
+    return max(a.max(), -a.min())

@@ -1,0 +1,78 @@
+"""What the factor objects have in common."""
+
+import numpy as np
+
+from lmmfit.linalg._check import as_right_hand_side
+from lmmfit.linalg._norms import estimate_inverse_norm
+
+__all__ = ["Factor", "frozen", "permutation_sign", "row_order"]
+
+
+def frozen(*arrays):
+    """Make arrays read-only: a factor does not change under its user."""
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def row_order(pivots):
+    """Turn LAPACK's exchanges into an order: the exchanged matrix is ``A[order]``."""
+    order = list(range(len(pivots)))
+    for k, p in enumerate(pivots.tolist()):
+        order[k], order[p] = order[p], order[k]
+    return np.array(order)
+
+
+def permutation_sign(pivots):
+    """Return the determinant of the exchanges: -1.0 or 1.0 for each row of pivots."""
+    moved = (pivots != np.arange(pivots.shape[-1])).sum(axis=-1)
+    return 1.0 - 2.0 * (moved % 2)
+
+
+class Factor:
+    """A factored square matrix: solves, determinant, condition.
+
+    A subclass has ``shape`` (of the matrix, or of the stack of matrices) and the methods
+    ``_solve(b, transposed)`` for a contiguous (..., n, k) array that may be overwritten and
+    ``_check_regular()``; the rest is here.
+    """
+
+    _dtype = np.float64
+
+    def _prepare(self, b):
+        return as_right_hand_side(b, self.shape[:-1], self._dtype)
+
+    def solve(self, b, *, transposed=False):
+        """Solve ``A x = b``, or ``A.T x = b``.
+
+        Parameters
+        ----------
+        b : array_like of shape (..., n) or (..., n, k)
+            One right-hand side, or k of them.
+        transposed : bool, default=False
+            Solve with the transpose of the matrix.
+
+        Returns
+        -------
+        ndarray of the shape of `b`
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the matrix is singular.
+        ValueError
+            If `b` does not fit the matrix or is not finite.
+        """
+        b, vector = self._prepare(b)
+        self._check_regular()
+        x = self._solve(b, transposed) if b.size else b
+        return x[..., 0] if vector else x
+
+    def _check_regular(self):
+        """Raise LinAlgError if the factor cannot solve."""
+
+    def _inverse_norm(self, norm):
+        def solve(b, transposed):
+            return self._solve(np.array(b[..., None], dtype=self._dtype), transposed)[..., 0]
+
+        return estimate_inverse_norm(solve, self.shape[:-1], norm)

@@ -1,0 +1,356 @@
+"""Symmetric matrices: L D L' and Cholesky (seed section 3.2), and Bunch-Kaufman pivoting."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmmfit.linalg._check import as_matrix, check_choice, check_symmetric, lapack
+from lmmfit.linalg._dense_kernels import ldl_factor
+from lmmfit.linalg._errors import NotPositiveDefiniteError, not_positive_definite
+from lmmfit.linalg._factor import Factor, frozen
+from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg.indefinite import BunchKaufman, Inertia, bunch_kaufman, count_signs
+from lmmfit.linalg.stacks import StackedCholesky, StackedLDL, stacked_ldl
+
+__all__ = ["LDL", "BunchKaufman", "Cholesky", "Inertia", "NotPositiveDefiniteError", "StackedCholesky",
+           "StackedLDL", "cholesky", "ldl"]  # fmt: skip
+
+_SMALL = 64  # up to here L D L' is eliminated directly: no square roots, integers stay exact
+
+
+def cholesky(A):
+    """Factor a symmetric positive definite matrix, ``A = U.T @ U``.
+
+    Parameters
+    ----------
+    A : array_like of shape (n, n) or (..., n, n)
+        A matrix, or a stack of small ones. Its upper triangle is read; the lower one must
+        agree with it to 1e-10 of the largest element. float32 is kept for one matrix.
+
+    Returns
+    -------
+    Cholesky or StackedCholesky
+        Frozen; `solve` and `half_solve` take any number of right-hand sides.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        With the leading minor that fails and by how much.
+    TypeError, ValueError
+        If `A` is not a symmetric array of finite real numbers.
+
+    References
+    ----------
+    Golub and Van Loan (2013), Matrix Computations, section 4.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.linalg import cholesky
+    >>> factor = cholesky([[4.0, 2.0], [2.0, 5.0]])
+    >>> factor.U
+    array([[2., 1.],
+           [0., 2.]])
+    >>> cholesky([[1.0, 2.0], [2.0, 1.0]])
+    Traceback (most recent call last):
+        ...
+    lmmfit.linalg._errors.NotPositiveDefiniteError: A is not positive definite: its leading \
+minor of order 2 fails, where elimination leaves the pivot -3 (row and column 1, counted from \
+0). The smallest eigenvalue of that leading block is -1. If the matrix should be positive \
+definite, that is rounding or a dependent column; ldl(A, pivot=True) factors symmetric \
+matrices that are not.
+    """
+    a = as_matrix(A, square=True, stack=True)
+    if a.ndim > 2:
+        return stacked_ldl(a, StackedCholesky)
+    check_symmetric(a)
+    return _cholesky(a)
+
+
+def ldl(A, *, pivot="auto"):
+    """Factor a symmetric matrix, ``A = L @ D @ L.T``.
+
+    Parameters
+    ----------
+    A : array_like of shape (n, n) or (..., n, n)
+        A matrix, or a stack of small positive definite ones.
+    pivot : {"auto", False, True}, default="auto"
+        Without pivoting A must be positive definite, and D is diagonal and positive
+        (Theorem 3.3 of the seed). With it any symmetric matrix has a factor, after Bunch and
+        Kaufman, with blocks of order 1 and 2 in D. "auto" pivots where definiteness fails.
+
+    Returns
+    -------
+    LDL, StackedLDL or BunchKaufman
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        Without pivoting, if A is not positive definite.
+    TypeError, ValueError
+        If `A` is not a symmetric array of finite real numbers.
+
+    References
+    ----------
+    Bunch and Kaufman (1977), Some stable methods for calculating inertia and solving
+    symmetric linear systems, Mathematics of Computation 31.
+
+    Examples
+    --------
+    >>> from lmmfit.linalg import ldl
+    >>> ldl([[8.0, 4.0, 2.0], [4.0, 6.0, 0.0], [2.0, 0.0, 3.0]]).D
+    array([8.  , 4.  , 2.25])
+    >>> ldl([[0.0, 1.0], [1.0, 0.0]]).inertia
+    Inertia(positive=1, negative=1, zero=0)
+    """
+    check_choice("pivot", pivot, ("auto", False, True))
+    a = as_matrix(A, square=True, stack=True)
+    if a.ndim > 2:
+        if pivot is True:
+            raise ValueError("a stack is factored without pivoting: pass one matrix at a time.")
+        return stacked_ldl(a)
+    check_symmetric(a)
+    if pivot is True:
+        return bunch_kaufman(a)
+    try:
+        return _ldl(a)
+    except NotPositiveDefiniteError:
+        if pivot == "auto":
+            return bunch_kaufman(a)
+        raise
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cholesky(Factor):
+    """``A = U.T @ U``, from `cholesky`.
+
+    Attributes
+    ----------
+    U : ndarray of shape (n, n)
+        Upper triangular, its diagonal positive.
+    norm : float
+        1-norm of A.
+    shape : tuple
+    sign : float
+        Of the determinant: 1.0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.linalg import cholesky
+    >>> factor = cholesky([[4.0, 2.0], [2.0, 5.0]])
+    >>> z = factor.half_solve([2.0, 1.0])
+    >>> float(z @ z), round(factor.logdet(), 6)
+    (1.0, 2.772589)
+    """
+
+    U: np.ndarray
+    norm: float
+
+    def __repr__(self):
+        return f"Cholesky(n={len(self.U)})"
+
+    @property
+    def shape(self):
+        return self.U.shape
+
+    @property
+    def _dtype(self):
+        return self.U.dtype
+
+    @property
+    def sign(self):
+        return 1.0
+
+    def half_solve(self, b):
+        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
+
+        Parameters
+        ----------
+        b : array_like of shape (n,) or (n, k)
+
+        Returns
+        -------
+        ndarray of the shape of `b`
+            ``inv(U.T) @ b``.
+        """
+        b, vector = self._prepare(b)
+        if b.size:
+            factor, lower = self._stored
+            b = lapack(self._dtype, "trtrs")(factor, b, lower=lower, trans=1 - lower)[0]
+        return b[:, 0] if vector else b
+
+    def logdet(self):
+        """Logarithm of the determinant.
+
+        Returns
+        -------
+        float
+        """
+        return 2.0 * float(np.log(self.U.diagonal(), dtype=np.float64).sum())
+
+    def condition(self, norm=1):
+        """Estimate the condition number: a lower bound, seldom far below (LAPACK's pocon).
+
+        Parameters
+        ----------
+        norm : {1, inf}
+            The two are equal for a symmetric matrix.
+
+        Returns
+        -------
+        float
+        """
+        check_norm(norm, (1, np.inf))
+        factor, lower = self._stored
+        rcond, _ = lapack(self._dtype, "pocon")(factor, self.norm, uplo="L" if lower else "U")
+        return float(1.0 / rcond) if rcond else np.inf
+
+    def reconstruct(self):
+        """Multiply the factors: A within ``n eps max|A|``.
+
+        Returns
+        -------
+        ndarray of shape (n, n)
+        """
+        return self.U.T @ self.U
+
+    @property
+    def _stored(self):
+        """U as LAPACK wants it without a copy: in columns, or as the lower triangle U.T."""
+        return (self.U, 0) if self.U.flags.f_contiguous else (self.U.T, 1)
+
+    def _solve(self, b, transposed):
+        factor, lower = self._stored
+        return lapack(self._dtype, "potrs")(factor, b, lower=lower, overwrite_b=True)[0]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LDL(Factor):
+    """``A = L @ diag(D) @ L.T`` of a positive definite matrix, from `ldl`.
+
+    Attributes
+    ----------
+    L : ndarray of shape (n, n)
+        Unit lower triangular.
+    D : ndarray of shape (n,)
+        Positive.
+    norm : float
+        1-norm of A.
+    shape : tuple
+    sign : float
+        Of the determinant: 1.0.
+    inertia : Inertia
+        Numbers of positive, negative and zero eigenvalues.
+
+    Examples
+    --------
+    >>> from lmmfit.linalg import ldl
+    >>> factor = ldl([[4.0, 2.0], [2.0, 5.0]])
+    >>> factor.D, factor.solve([6.0, 7.0])
+    (array([4., 4.]), array([1., 1.]))
+    """
+
+    L: np.ndarray
+    D: np.ndarray
+    norm: float
+
+    def __repr__(self):
+        return f"LDL(n={len(self.D)})"
+
+    @property
+    def shape(self):
+        return self.L.shape
+
+    @property
+    def _dtype(self):
+        return self.L.dtype
+
+    @property
+    def sign(self):
+        return 1.0
+
+    @property
+    def inertia(self):
+        return count_signs(self.D)
+
+    @cached_property
+    def _cholesky(self):
+        return Cholesky(frozen(np.sqrt(self.D)[:, None] * self.L.T), self.norm)
+
+    def half_solve(self, b):
+        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
+
+        Parameters
+        ----------
+        b : array_like of shape (n,) or (n, k)
+
+        Returns
+        -------
+        ndarray of the shape of `b`
+            ``inv(L @ sqrt(D)) @ b``.
+        """
+        return self._cholesky.half_solve(b)
+
+    def logdet(self):
+        """Logarithm of the determinant.
+
+        Returns
+        -------
+        float
+        """
+        return float(np.log(self.D, dtype=np.float64).sum())
+
+    def condition(self, norm=1):
+        """Estimate the condition number, as `Cholesky.condition`.
+
+        Parameters
+        ----------
+        norm : {1, inf}
+
+        Returns
+        -------
+        float
+        """
+        return self._cholesky.condition(norm)
+
+    def reconstruct(self):
+        """Multiply the factors.
+
+        Returns
+        -------
+        ndarray of shape (n, n)
+        """
+        return self.L * self.D @ self.L.T
+
+    def _solve(self, b, transposed):
+        solve = lapack(self._dtype, "trtrs")
+        b = solve(self.L, b, lower=1, unitdiag=1)[0] / self.D[:, None]
+        return solve(self.L, b, lower=1, unitdiag=1, trans=1)[0]
+
+
+def _cholesky(a):
+    # Columns hold U; rows hold it as the lower triangle of the transpose: no transposed copy.
+    lower = int(a.flags.c_contiguous)
+    factor, failed = lapack(a.dtype, "potrf")(a.T if lower else a, lower=lower, clean=1)
+    if failed:
+        column = factor[failed - 1, : failed - 1] if lower else factor[: failed - 1, failed - 1]
+        pivot = a[failed - 1, failed - 1] - column @ column
+        raise not_positive_definite(a, int(failed), pivot)
+    return Cholesky(frozen(factor.T if lower else factor), float(dense_norms(a)[1]))
+
+
+def _ldl(a):
+    if len(a) <= _SMALL:
+        packed, failed = np.array(a, np.float64, order="C")[None], np.empty(1, np.int64)
+        ldl_factor(packed, failed)
+        if failed[0]:
+            minor = int(failed[0])
+            raise not_positive_definite(a, minor, packed[0, minor - 1, minor - 1])
+        lower, d = np.tril(packed[0], -1).astype(a.dtype), packed[0].diagonal().astype(a.dtype)
+        np.fill_diagonal(lower, 1.0)
+        return LDL(*frozen(np.asfortranarray(lower), d), float(dense_norms(a)[1]))
+    factor = _cholesky(a)
+    root = factor.U.diagonal()
+    return LDL(*frozen(np.asfortranarray((factor.U / root[:, None]).T), root**2), factor.norm)
