@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from lmmfit.estimators._parameters import check_parameters
+from lmmfit.mixed.collinearity import describe_collinearity
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
@@ -383,10 +384,17 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     def _warn(self):
         """Say what the user must know of the fit."""
         statistics, result = self.statistics_, self.result_
+        told = describe_collinearity(statistics, bool(self.aliased_))
         if self.aliased_:
             warnings.warn(
                 f"the design is rank-deficient: {self.aliased_} are determined by the other "
-                "fixed effects and were dropped (coefficient 0).", UserWarning, _CALLER,
+                f"fixed effects and were dropped (coefficient 0): {told}.", UserWarning, _CALLER,
+            )  # fmt: skip
+        elif told:
+            warnings.warn(
+                f"the fixed effects are nearly collinear: {told}. Their coefficients are poorly "
+                "determined; lmmfit.mixed.diagnose_fixed_effects(model.statistics_) tells more.",
+                UserWarning, _CALLER,
             )  # fmt: skip
         if result.saturated:
             warnings.warn(

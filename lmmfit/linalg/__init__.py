@@ -2,8 +2,8 @@
 
 A factor is computed once and solves many right-hand sides: `lu`, `ldl`, `cholesky` and `qr` of
 dense matrices, stacks of small ones and, for `lu`, sparse ones; `banded_lu`,
-`banded_cholesky` and `tridiagonal_solve` in time proportional to n. `solve_with_bounds` says how many
-digits of a solution can be trusted, and `diagnose_design` which columns of a design are
+`banded_cholesky` and `tridiagonal_solve` in time proportional to n. `solve_with_bounds` says how
+many digits of a solution can be trusted, and `diagnose_design` which columns of a design are
 nearly dependent.
 """
 
@@ -20,11 +20,13 @@ _HOMES = {
     "banded": ("BandedCholesky", "BandedLU", "banded_cholesky", "banded_lu", "from_band",
                "to_band"),
     "tridiagonal": ("tridiagonal_solve",),
+    "collinearity": ("DesignDiagnosis", "NearDependency", "diagnose_design", "diagnose_root"),
+    "lstsq": ("LeastSquares", "least_squares"),
     "small": ("lower_factor", "semidefinite_root", "symmetric_eigen"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name):

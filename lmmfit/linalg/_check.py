@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg.lapack import get_lapack_funcs
 
-__all__ = ["as_matrix", "as_right_hand_side", "check_choice", "check_finite", "check_symmetric", "lapack"]
+__all__ = ["as_matrix", "as_right_hand_side", "check_choice", "check_finite", "check_symmetric",
+           "lapack"]  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -15,7 +16,7 @@ def lapack(dtype, *names):
     return functions[0] if len(names) == 1 else functions
 
 
-def as_matrix(A, name="A", *, square=False, stack=False, double=False):
+def as_matrix(A, name="A", *, square=False, stack=False, double=False, finite=True):
     """Return `A` as an array of floats: not copied if it is one, float32 kept unless `double`.
 
     Parameters
@@ -23,8 +24,9 @@ def as_matrix(A, name="A", *, square=False, stack=False, double=False):
     A : array_like of shape (m, n), or (..., m, n) if `stack`
     name : str
         What the messages call it.
-    square, stack, double : bool
-        Demand m = n; allow a stack of matrices; convert float32 to float64.
+    square, stack, double, finite : bool
+        Demand m = n; allow a stack of matrices; convert float32 to float64; look for NaN and
+        infinity (a caller that computes a norm sees them there, and calls `check_finite`).
 
     Returns
     -------
@@ -45,7 +47,8 @@ def as_matrix(A, name="A", *, square=False, stack=False, double=False):
         raise ValueError(f"{name} is empty: its shape is {a.shape}.")
     if square and a.shape[-1] != a.shape[-2]:
         raise ValueError(f"{name} must be square; its shape is {a.shape}.")
-    check_finite(a, name)
+    if finite:
+        check_finite(a, name)
     return a
 
 
@@ -76,28 +79,18 @@ def as_right_hand_side(b, shape, dtype=np.float64, name="b"):
     return b, vector
 
 
-def check_symmetric(a, name="A"):
-    """Raise ValueError unless `a`, or each matrix of a stack, equals its transpose to rounding."""
-    size = 256
-    tolerance = None
-    for start in range(0, a.shape[-1], size):
-        rows = slice(start, start + size)
-        for other in range(start, a.shape[-1], size):
-            columns = slice(other, other + size)
-            upper, lower = a[..., rows, columns], np.swapaxes(a[..., columns, rows], -1, -2)
-            if np.array_equal(upper, lower):
-                continue
-            if tolerance is None:
-                tolerance = (1e-10 if a.dtype == np.float64 else 1e-5) * _largest(a)
-            gap = np.abs(upper - lower)
-            if (gap > tolerance).any():
-                *place, i, j = map(int, np.unravel_index(gap.argmax(), gap.shape))
-                one, two = (*place, start + i, other + j), (*place, other + j, start + i)
-                raise ValueError(
-                    f"{name} is not symmetric: {_entry(name, one)} is {a[one]:.6g} and "
-                    f"{_entry(name, two)} is {a[two]:.6g}. Symmetrise it by "
-                    f"({name} + {name}.T) / 2 if the difference is of rounding."
-                )
+def check_symmetric(a, gap, name="A"):
+    """Raise ValueError unless `gap`, the largest ``|a_ij - a_ji|``, is of rounding."""
+    largest = max(a.max(), -a.min()) if gap else 0.0
+    if gap <= (1e-10 if a.dtype == np.float64 else 1e-5) * largest:
+        return
+    difference = np.abs(a - np.swapaxes(a, -1, -2))
+    *place, i, j = map(int, np.unravel_index(difference.argmax(), a.shape))
+    one, two = (*place, i, j), (*place, j, i)
+    raise ValueError(
+        f"{name} is not symmetric: {_entry(name, one)} is {a[one]:.6g} and {_entry(name, two)} is "
+        f"{a[two]:.6g}. Symmetrise it by ({name} + {name}.T) / 2 if the difference is of rounding."
+    )
 
 
 def check_choice(name, value, choices):
@@ -112,8 +105,8 @@ def check_choice(name, value, choices):
 def _as_floats(A, name, double):
     if hasattr(A, "tocsc"):
         raise TypeError(
-            f"{name} is a sparse matrix, which this function does not take: pass {name}.toarray(), "
-            "or use lu or least_squares."
+            f"{name} is a sparse matrix, which this function does not take: pass "
+            f"{name}.toarray(), or use lu or least_squares."
         )
     if np.ma.isMaskedArray(A) and np.ma.is_masked(A):
         raise ValueError(f"{name} has masked elements: fill them or drop their rows.")
@@ -132,7 +125,8 @@ def _as_floats(A, name, double):
         raise TypeError(f"{name} must hold real numbers: {error}.") from error
 
 
-def check_finite(a, name):
+def check_finite(a, name="A"):
+    """Raise ValueError with the first element that is NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(a.sum()) or np.isfinite(a).all():
             return
@@ -142,7 +136,3 @@ def check_finite(a, name):
 
 def _entry(name, place):
     return f"{name}[{', '.join(map(str, place))}]"
-
-
-def _largest(a):
-    return max(a.max(), -a.min())

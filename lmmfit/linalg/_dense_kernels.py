@@ -5,11 +5,13 @@ import numpy as np
 from lmmfit._jit import njit
 
 __all__ = [
+    "absolute_sums",
     "elimination_extremes",
     "ldl_factor",
     "ldl_solve",
     "lu_factor",
     "lu_solve",
+    "symmetrise",
 ]
 
 
@@ -90,8 +92,8 @@ def lu_solve(a, pivots, b, transposed):
 def ldl_factor(a, failed):
     """A = L D L' of each matrix of `a` (m, n, n), in place: D on the diagonal, L below it.
 
-    The upper triangle is read, and kept. `failed` (m,) receives 0, or the order of the first leading
-    minor that is not positive; its pivot is then the last that was computed.
+    The upper triangle is read, and kept. `failed` (m,) receives 0, or the order of the first
+    leading minor that is not positive; its pivot is then the last that was computed.
     """
     m, n = a.shape[0], a.shape[1]
     for s in range(m):
@@ -161,3 +163,45 @@ def elimination_extremes(lower, upper, peaks, sums):
                 largest = max(largest, top[j])
                 original = max(original, abs(acc[j]))
     return largest, original
+
+
+@njit(fastmath=True)
+def absolute_sums(a, down):
+    """Return the largest sum of sizes of a row of `a`; `down` receives those of the columns."""
+    largest = 0.0
+    for j in range(a.shape[1]):
+        down[j] = 0.0
+    for i in range(a.shape[0]):
+        row, total = a[i], 0.0
+        for j in range(len(down)):
+            size = abs(row[j])
+            down[j] += size
+            total += size
+        # a sum that is not a number must not get lost
+        if not total <= largest:
+            largest = total
+        if not largest <= np.inf:
+            break
+    return largest
+
+
+@njit(fastmath=True)
+def symmetrise(a, sums):
+    """Replace pairs that differ by their mean, in tiles; return the largest ``|a_ij - a_ji|``.
+
+    `sums` (n,) receives the sums of sizes of the rows as they were.
+    """
+    n, tile, gap = a.shape[0], 32, 0.0
+    for i in range(n):
+        sums[i] = abs(a[i, i])
+    for top in range(0, n, tile):
+        for left in range(top, n, tile):
+            for i in range(top, min(top + tile, n)):
+                for j in range(max(left, i + 1), min(left + tile, n)):
+                    upper, lower = a[i, j], a[j, i]
+                    sums[i] += abs(upper)
+                    sums[j] += abs(lower)
+                    if upper != lower:
+                        gap = max(gap, abs(upper - lower))
+                        a[i, j] = a[j, i] = 0.5 * (upper + lower)
+    return gap

@@ -41,7 +41,8 @@ def not_positive_definite(a, minor, pivot, what="A"):
     """Make the error for a symmetric matrix whose elimination failed at `minor`."""
     block = np.asarray(a[:minor, :minor], np.float64)
     smallest = float(np.linalg.eigvalsh(block, UPLO="U")[0])
-    return NotPositiveDefiniteError(_message(what, minor, pivot, smallest), minor, float(pivot), smallest)
+    message = _message(what, minor, pivot, smallest)
+    return NotPositiveDefiniteError(message, minor, float(pivot), smallest)
 
 
 def _message(what, minor, pivot, smallest):

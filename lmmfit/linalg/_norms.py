@@ -2,7 +2,11 @@
 
 import numpy as np
 
-__all__ = ["check_norm", "dense_norms", "estimate_inverse_norm"]
+from lmmfit.linalg._check import check_finite, check_symmetric
+from lmmfit.linalg._dense_kernels import absolute_sums, symmetrise
+
+__all__ = ["check_norm", "checked_norms", "checked_symmetric_norm", "dense_norms",
+           "estimate_inverse_norm"]  # fmt: skip
 
 
 def check_norm(norm, choices=(1, 2, np.inf)):
@@ -16,17 +20,31 @@ def check_norm(norm, choices=(1, 2, np.inf)):
 
 
 def dense_norms(a):
-    """Return the 1-norm and the infinity norm of each matrix, as ``{1: ..., inf: ...}``.
-
-    The columns are taken in blocks that stay in cache: one pass over the memory.
-    """
-    rows, columns, width = np.zeros(a.shape[:-1]), 0.0, max(1, 65536 // a.shape[-2])
+    """Return the 1-norm and the infinity norm of each matrix, as ``{1: ..., inf: ...}``."""
     with np.errstate(over="ignore"):
-        for start in range(0, a.shape[-1], width):
-            block = np.abs(a[..., start : start + width])
-            columns = np.maximum(columns, block.sum(axis=-2, dtype=np.float64).max(axis=-1))
-            rows += block.sum(axis=-1, dtype=np.float64)
-    return {1: columns, np.inf: rows.max(axis=-1)}
+        size = np.abs(a)
+        return {1: size.sum(axis=-2).max(axis=-1), np.inf: size.sum(axis=-1).max(axis=-1)}
+
+
+def checked_norms(work):
+    """Return the norms of a matrix in columns, one pass over it; raise for NaN and infinity."""
+    down = np.empty(len(work))
+    columns = float(absolute_sums(work.T, down))
+    norms = {1: columns, np.inf: float(down.max())}
+    if not np.isfinite(columns):
+        check_finite(work)
+    return norms
+
+
+def checked_symmetric_norm(work, given):
+    """Make a copy exactly symmetric and return its 1-norm; raise if it is far from it."""
+    sums = np.empty(len(work))
+    gap = symmetrise(work, sums)
+    norm = float(sums.max())
+    if not np.isfinite(norm):
+        check_finite(given)
+    check_symmetric(given, gap)
+    return norm
 
 
 def estimate_inverse_norm(solve, shape, norm=1):

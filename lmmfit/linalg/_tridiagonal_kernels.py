@@ -37,7 +37,8 @@ def tridiagonal_one(lower, diagonal, upper, b, x, ratios, grown):
         low_1, up_1, main_1, right_1 = low[:count], up[:count], main[1:half], right[1:half]
         y_1, ratios_1 = y[1:half], ratios[:count]
         low_2, up_2, main_2 = low[n - half :], up[n - half :], main[n - half : n - 1]
-        right_2, y_2, ratios_2 = right[n - half : n - 1], y[n - half : n - 1], ratios[n - half + 1 :]
+        right_2, y_2 = right[n - half : n - 1], y[n - half : n - 1]
+        ratios_2 = ratios[n - half + 1 :]
         for k in range(count):
             q = count - 1 - k
             a, c, p, r = low_1[k], up_1[k], low_2[q], up_2[q]

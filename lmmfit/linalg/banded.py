@@ -126,32 +126,39 @@ class BandedLU(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix, or of the stack."""
         n = self.packed.shape[-2]
         return (*self.packed.shape[:-2], n, n)
 
     @cached_property
     def norms(self):
+        """Norms of the matrix."""
         return _norms(self.reconstruct(), self.lower, self.upper)
 
     @property
     def upper_of_u(self):
+        """Super-diagonals of U."""
         return self.packed.shape[-1] - self.lower - 1
 
     @property
     def U(self):
+        """Upper triangle in band storage."""
         return np.swapaxes(self.packed[..., : self.upper_of_u + 1], -1, -2).copy()
 
     @property
     def multipliers(self):
+        """What each step subtracted."""
         return np.swapaxes(self.packed[..., self.upper_of_u + 1 :], -1, -2).copy()
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         value = np.prod(np.sign(self._diagonal), axis=-1) * permutation_sign(self.pivots)
         return _number(value)
 
     @property
     def growth_factor(self):
+        """Growth of the elements during elimination."""
         largest = np.abs(self.packed[..., : self.upper_of_u + 1]).max(axis=(-1, -2))
         original = self.norms["max"]
         return _number(np.divide(largest, original, out=np.ones_like(original),
@@ -334,23 +341,28 @@ class BandedCholesky(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix, or of the stack."""
         n = self.packed.shape[-2]
         return (*self.packed.shape[:-2], n, n)
 
     @property
     def upper(self):
+        """Super-diagonals."""
         return self.packed.shape[-1] - 1
 
     @cached_property
     def norms(self):
+        """Norms of the matrix."""
         return _norms(_symmetric(self.reconstruct()), self.upper, self.upper)
 
     @property
     def U(self):
+        """Upper triangle in band storage."""
         return np.swapaxes(self.packed, -1, -2).copy()
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         return _number(np.ones(self.shape[:-2]))
 
     def half_solve(self, b):

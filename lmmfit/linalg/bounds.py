@@ -7,7 +7,6 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
-from lmmfit.linalg._norms import dense_norms
 from lmmfit.linalg.gaussian import LU, lu
 from lmmfit.linalg.refinement import power_of_two, residual
 from lmmfit.linalg.refinement import refine as refine_pair
@@ -64,10 +63,12 @@ class BoundedSolution:
 
     @property
     def growth_factor(self):
+        """Growth of the elements during elimination."""
         return self.factor.growth_factor
 
     @property
     def condition(self):
+        """Estimate of the condition number in the infinity norm."""
         return self.factor.condition(np.inf)
 
 
@@ -75,8 +76,8 @@ def solve_with_bounds(A, b, *, refine=True):
     """Solve ``A x = b`` and bound the error of the solution, rounding included.
 
     Gaussian elimination with partial pivoting, an approximate inverse R, and a proof that
-    ``norm(I - R A) < 1``; then ``|x - exact|`` is at most ``|R r|`` and a little more, with the residual
-    r computed in twice the working precision. A and b are taken as exact: see
+    ``norm(I - R A) < 1``; then ``|x - exact|`` is at most ``|R r|`` and a little more, with the
+    residual r computed in twice the working precision. A and b are taken as exact: see
     `perturbation_bound` for what their own errors do. About 5 n^3 operations; matrices up to
     n = 300 that are singular to working precision are tried with an inverse of twice the
     precision, which succeeds to condition numbers of about 1e28.

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from lmmfit.linalg._check import as_matrix, lapack
 from lmmfit.linalg._dense_kernels import elimination_extremes, lu_factor
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
-from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg._norms import check_norm, checked_norms
 from lmmfit.linalg.sparse import SparseLU, sparse_lu
 from lmmfit.linalg.stacks import StackedLU, check_minors, stacked_lu
 
@@ -61,14 +61,15 @@ def lu(A, *, pivot=True):
     """
     if issparse(A):
         return sparse_lu(A, pivot)
-    a = as_matrix(A, square=True, stack=True)
+    a = as_matrix(A, square=True, stack=True, finite=False)
     if a.ndim > 2:
         return stacked_lu(a, pivot)
-    norms = dense_norms(a)
+    work = np.array(a, order="F")
+    norms = checked_norms(work)
     if pivot:
-        packed, pivots, _ = lapack(a.dtype, "getrf")(np.array(a, order="F"), overwrite_a=True)
+        packed, pivots, _ = lapack(a.dtype, "getrf")(work, overwrite_a=True)
     else:
-        packed, pivots = _eliminate(np.array(a, order="F")), np.arange(len(a), dtype=np.int32)
+        packed, pivots = _eliminate(work), np.arange(len(a), dtype=np.int32)
     return LU(*frozen(packed, pivots), norms)
 
 
@@ -115,6 +116,7 @@ class LU(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.packed.shape
 
     @property
@@ -123,24 +125,29 @@ class LU(Factor):
 
     @cached_property
     def permutation(self):
+        """Rows in the order of the factors."""
         return frozen(row_order(self.pivots))
 
     @property
     def L(self):
+        """Unit lower triangle."""
         lower = np.tril(self.packed, -1)
         np.fill_diagonal(lower, 1.0)
         return lower
 
     @property
     def U(self):
+        """Upper triangle."""
         return np.triu(self.packed)
 
     @cached_property
     def sign(self):
+        """Sign of the determinant."""
         return float(np.prod(np.sign(self.packed.diagonal())) * permutation_sign(self.pivots))
 
     @cached_property
     def growth_factor(self):
+        """Growth of the elements during elimination."""
         upper, work = np.asarray(self.U, np.float64, order="C"), np.empty((2, 512))
         largest, original = elimination_extremes(
             np.asarray(self.L, np.float64, order="C"), upper, *work

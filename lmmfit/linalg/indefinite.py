@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 from lmmfit.linalg._check import lapack
 from lmmfit.linalg._factor import Factor, frozen
-from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg._norms import check_norm
 
 __all__ = ["BunchKaufman", "Inertia", "bunch_kaufman", "count_signs"]
 
@@ -35,7 +34,8 @@ class Inertia(NamedTuple):
 
 def count_signs(values):
     """Count the signs of eigenvalues."""
-    return Inertia(*(int(np.count_nonzero(sign)) for sign in (values > 0, values < 0, values == 0)))
+    signs = values > 0, values < 0, values == 0
+    return Inertia(*(int(np.count_nonzero(sign)) for sign in signs))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +81,7 @@ class BunchKaufman(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.packed.shape
 
     @property
@@ -108,14 +109,17 @@ class BunchKaufman(Factor):
 
     @property
     def L(self):
+        """Unit lower triangle."""
         return self._parts[0]
 
     @property
     def D(self):
+        """Factor with blocks on its diagonal."""
         return self._parts[1]
 
     @property
     def permutation(self):
+        """Rows in the order of the factors."""
         return self._parts[2]
 
     @cached_property
@@ -129,10 +133,12 @@ class BunchKaufman(Factor):
 
     @property
     def inertia(self):
+        """Signs of the eigenvalues."""
         return count_signs(self._eigenvalues)
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         return float(np.prod(np.sign(self._eigenvalues)))
 
     def logdet(self):
@@ -184,9 +190,9 @@ class BunchKaufman(Factor):
             )
 
 
-def bunch_kaufman(a):
+def bunch_kaufman(a, norm):
     """Factor a symmetric matrix; `ldl` calls it."""
     factor, work_size = lapack(a.dtype, "sytrf", "sytrf_lwork")
     size = int(work_size(len(a), lower=1)[0])
     packed, pivots, _ = factor(np.array(a, order="F"), lower=1, lwork=size, overwrite_a=True)
-    return BunchKaufman(*frozen(packed, pivots), float(dense_norms(a)[1]))
+    return BunchKaufman(*frozen(packed, pivots), norm)

@@ -123,6 +123,7 @@ class QR:
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.packed.shape
 
     @property
@@ -131,16 +132,19 @@ class QR:
 
     @property
     def R(self):
+        """Upper triangle."""
         return np.triu(self.packed[: len(self.tau)])
 
     @cached_property
     def Q(self):
+        """Orthonormal columns."""
         k = len(self.tau)
         form = lapack(self._dtype, "orgqr")
         return frozen(form(np.array(self.packed[:, :k], order="F"), self.tau, overwrite_a=True)[0])
 
     @cached_property
     def rank(self):
+        """Numerical rank."""
         if self.pivot:
             sizes = np.abs(self.packed.diagonal())
         else:

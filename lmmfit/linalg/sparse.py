@@ -14,7 +14,7 @@ __all__ = ["SparseLU", "as_sparse", "sparse_lu"]
 
 
 def as_sparse(A, name="A"):
-    """Return `A` in compressed columns of float64; raise for what is empty, complex, not finite."""
+    """Return `A` in compressed columns of float64; raise if empty, complex or not finite."""
     if A.ndim != 2:
         raise ValueError(f"{name} must be a matrix (m, n); it has the shape {A.shape}.")
     if not A.shape[0] * A.shape[1]:
@@ -70,32 +70,39 @@ class SparseLU(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.matrix.shape
 
     @cached_property
     def L(self):
+        """Unit lower triangle."""
         return csc_array(self.superlu.L)
 
     @cached_property
     def U(self):
+        """Upper triangle."""
         return csc_array(self.superlu.U)
 
     @property
     def permutation(self):
+        """Rows in the order of the factors."""
         return np.argsort(self.superlu.perm_r)
 
     @property
     def column_permutation(self):
+        """Columns in the order of the factors."""
         return np.argsort(self.superlu.perm_c)
 
     @cached_property
     def sign(self):
+        """Sign of the determinant."""
         signs = np.prod(np.sign(self.U.diagonal()))
         orders = _sign(self.superlu.perm_r) * _sign(self.superlu.perm_c)
         return float(signs * orders)
 
     @cached_property
     def growth_factor(self):
+        """Growth of the elements during elimination."""
         return float(abs(self.U).max() / abs(self.matrix).max())
 
     def logdet(self):

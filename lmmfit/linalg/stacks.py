@@ -5,13 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmfit.linalg._check import check_symmetric
+from lmmfit.linalg._check import check_finite, check_symmetric
 from lmmfit.linalg._dense_kernels import (
     elimination_extremes,
     ldl_factor,
     ldl_solve,
     lu_factor,
     lu_solve,
+    symmetrise,
 )
 from lmmfit.linalg._errors import not_positive_definite
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
@@ -92,24 +93,29 @@ class StackedLU(_Stacked):
 
     @cached_property
     def permutation(self):
+        """Rows in the order of the factors."""
         rows = [row_order(pivots) for pivots in self.pivots.reshape(-1, self.shape[-1])]
         return frozen(np.array(rows).reshape(self.pivots.shape))
 
     @property
     def L(self):
+        """Unit lower triangle."""
         return np.tril(self.packed, -1) + np.eye(self.shape[-1])
 
     @property
     def U(self):
+        """Upper triangle."""
         return np.triu(self.packed)
 
     @cached_property
     def sign(self):
+        """Sign of the determinant."""
         diagonal = np.diagonal(self.packed, axis1=-2, axis2=-1)
         return frozen(np.prod(np.sign(diagonal), axis=-1) * permutation_sign(self.pivots))
 
     @cached_property
     def growth_factor(self):
+        """Growth of the elements of each matrix."""
         lower, upper = self._flat(self.L, self.U)
         work = np.empty((2, 512))
         pairs = [elimination_extremes(lo, up, *work) for lo, up in zip(lower, upper, strict=True)]
@@ -185,14 +191,17 @@ class StackedLDL(_Stacked):
 
     @property
     def L(self):
+        """Unit lower triangle."""
         return np.tril(self.packed, -1) + np.eye(self.shape[-1])
 
     @property
     def D(self):
+        """Diagonals of the middle factors."""
         return np.diagonal(self.packed, axis1=-2, axis2=-1)
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         return np.ones(self.shape[:-2])
 
     def half_solve(self, b):
@@ -256,11 +265,13 @@ class StackedCholesky(StackedLDL):
 
     @property
     def U(self):
+        """Upper triangle."""
         return np.sqrt(self.D)[..., None] * np.swapaxes(self.L, -1, -2)
 
 
 def stacked_lu(a, pivot):
     """Factor a stack (..., n, n) by `lu_factor`."""
+    check_finite(a)
     packed = np.array(a, np.float64, order="C")
     n = a.shape[-1]
     pivots = np.empty((packed.size // n**2, n), np.int32)
@@ -273,9 +284,10 @@ def stacked_lu(a, pivot):
 
 def stacked_ldl(a, kind=StackedLDL):
     """Factor a stack (..., n, n) of positive definite matrices by `ldl_factor`."""
-    check_symmetric(a)
+    check_finite(a)
     packed = np.array(a, np.float64, order="C")
-    flat = packed.reshape(-1, *a.shape[-2:])
+    flat, sums = packed.reshape(-1, *a.shape[-2:]), np.empty(a.shape[-1])
+    check_symmetric(a, max(symmetrise(matrix, sums) for matrix in flat))
     failed = np.empty(len(flat), np.int64)
     ldl_factor(flat, failed)
     if failed.any():

@@ -5,16 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmfit.linalg._check import as_matrix, check_choice, check_symmetric, lapack
+from lmmfit.linalg._check import as_matrix, check_choice, lapack
 from lmmfit.linalg._dense_kernels import ldl_factor
 from lmmfit.linalg._errors import NotPositiveDefiniteError, not_positive_definite
 from lmmfit.linalg._factor import Factor, frozen
-from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg._norms import check_norm, checked_symmetric_norm
 from lmmfit.linalg.indefinite import BunchKaufman, Inertia, bunch_kaufman, count_signs
 from lmmfit.linalg.stacks import StackedCholesky, StackedLDL, stacked_ldl
 
-__all__ = ["LDL", "BunchKaufman", "Cholesky", "Inertia", "NotPositiveDefiniteError", "StackedCholesky",
-           "StackedLDL", "cholesky", "ldl"]  # fmt: skip
+__all__ = ["LDL", "BunchKaufman", "Cholesky", "Inertia", "NotPositiveDefiniteError",
+           "StackedCholesky", "StackedLDL", "cholesky", "ldl"]  # fmt: skip
 
 _SMALL = 64  # up to here L D L' is eliminated directly: no square roots, integers stay exact
 
@@ -25,8 +25,9 @@ def cholesky(A):
     Parameters
     ----------
     A : array_like of shape (n, n) or (..., n, n)
-        A matrix, or a stack of small ones. Its upper triangle is read; the lower one must
-        agree with it to 1e-10 of the largest element. float32 is kept for one matrix.
+        A matrix, or a stack of small ones. Elements that mirror each other must agree to
+        1e-10 of the largest one (float32: 1e-5); their mean is taken. float32 is kept for
+        one matrix.
 
     Returns
     -------
@@ -61,11 +62,11 @@ minor of order 2 fails, where elimination leaves the pivot -3 (row and column 1,
 definite, that is rounding or a dependent column; ldl(A, pivot=True) factors symmetric \
 matrices that are not.
     """
-    a = as_matrix(A, square=True, stack=True)
+    a = as_matrix(A, square=True, stack=True, finite=False)
     if a.ndim > 2:
         return stacked_ldl(a, StackedCholesky)
-    check_symmetric(a)
-    return _cholesky(a)
+    work = _rows(a)
+    return _cholesky(a, work, checked_symmetric_norm(work, a))
 
 
 def ldl(A, *, pivot="auto"):
@@ -105,19 +106,20 @@ def ldl(A, *, pivot="auto"):
     Inertia(positive=1, negative=1, zero=0)
     """
     check_choice("pivot", pivot, ("auto", False, True))
-    a = as_matrix(A, square=True, stack=True)
+    a = as_matrix(A, square=True, stack=True, finite=False)
     if a.ndim > 2:
         if pivot is True:
             raise ValueError("a stack is factored without pivoting: pass one matrix at a time.")
         return stacked_ldl(a)
-    check_symmetric(a)
+    work = _rows(a)
+    norm = checked_symmetric_norm(work, a)
     if pivot is True:
-        return bunch_kaufman(a)
+        return bunch_kaufman(a, norm)
     try:
-        return _ldl(a)
+        return _ldl(a, work, norm)
     except NotPositiveDefiniteError:
         if pivot == "auto":
-            return bunch_kaufman(a)
+            return bunch_kaufman(a, norm)
         raise
 
 
@@ -153,6 +155,7 @@ class Cholesky(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.U.shape
 
     @property
@@ -161,6 +164,7 @@ class Cholesky(Factor):
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         return 1.0
 
     def half_solve(self, b):
@@ -261,6 +265,7 @@ class LDL(Factor):
 
     @property
     def shape(self):
+        """Shape of the matrix."""
         return self.L.shape
 
     @property
@@ -269,10 +274,12 @@ class LDL(Factor):
 
     @property
     def sign(self):
+        """Sign of the determinant."""
         return 1.0
 
     @property
     def inertia(self):
+        """Signs of the eigenvalues."""
         return count_signs(self.D)
 
     @cached_property
@@ -330,27 +337,30 @@ class LDL(Factor):
         return solve(self.L, b, lower=1, unitdiag=1, trans=1)[0]
 
 
-def _cholesky(a):
-    # Columns hold U; rows hold it as the lower triangle of the transpose: no transposed copy.
-    lower = int(a.flags.c_contiguous)
-    factor, failed = lapack(a.dtype, "potrf")(a.T if lower else a, lower=lower, clean=1)
+def _rows(a):
+    """Copy a matrix by rows: the transpose of a symmetric one, if that is how it lies."""
+    return np.array(a.T if a.flags.f_contiguous else a, order="C")
+
+
+def _cholesky(a, work, norm):
+    # U by rows is its transpose by columns, which is how LAPACK is fastest.
+    factor, failed = lapack(a.dtype, "potrf")(work.T, lower=1, clean=1, overwrite_a=True)
     if failed:
-        column = factor[failed - 1, : failed - 1] if lower else factor[: failed - 1, failed - 1]
-        pivot = a[failed - 1, failed - 1] - column @ column
-        raise not_positive_definite(a, int(failed), pivot)
-    return Cholesky(frozen(factor.T if lower else factor), float(dense_norms(a)[1]))
+        row = factor[failed - 1, : failed - 1]
+        raise not_positive_definite(a, int(failed), a[failed - 1, failed - 1] - row @ row)
+    return Cholesky(frozen(factor.T), norm)
 
 
-def _ldl(a):
+def _ldl(a, work, norm):
     if len(a) <= _SMALL:
-        packed, failed = np.array(a, np.float64, order="C")[None], np.empty(1, np.int64)
+        packed, failed = np.array(work, np.float64)[None], np.empty(1, np.int64)
         ldl_factor(packed, failed)
         if failed[0]:
             minor = int(failed[0])
             raise not_positive_definite(a, minor, packed[0, minor - 1, minor - 1])
         lower, d = np.tril(packed[0], -1).astype(a.dtype), packed[0].diagonal().astype(a.dtype)
         np.fill_diagonal(lower, 1.0)
-        return LDL(*frozen(np.asfortranarray(lower), d), float(dense_norms(a)[1]))
-    factor = _cholesky(a)
+        return LDL(*frozen(np.asfortranarray(lower), d), norm)
+    factor = _cholesky(a, work, norm)
     root = factor.U.diagonal()
     return LDL(*frozen(np.asfortranarray((factor.U / root[:, None]).T), root**2), factor.norm)

@@ -12,10 +12,11 @@ __all__ = ["tridiagonal_solve"]
 def tridiagonal_solve(lower, diag, upper, b, *, pivot="auto"):
     """Solve a tridiagonal system, or a stack of them, in time proportional to n.
 
-    Elimination without row exchanges: about 3 n multiplications with an addition each and
-    2 n divisions for one right-hand side, as the seed counts. The pivots tell how much the elements grew:
-    without growth the computed solution solves a neighbouring system exactly, and where they
-    grew more than eightfold the system is solved again with partial pivoting.
+    Elimination without row exchanges: for one right-hand side 3 n multiplications with an
+    addition each, n reciprocals and 2 n products with them (the seed counts 2 n divisions). The
+    pivots tell how much the elements grew: without growth the computed solution solves a
+    neighbouring system exactly, and where they grew more than eightfold the system is solved
+    again with partial pivoting.
 
     Parameters
     ----------
@@ -139,7 +140,8 @@ def _array(values, name, ndim, shape=None):
         raise ValueError(f"{name} must have the shape (..., n) and elements; got {values!r}.")
     if shape is not None and array.shape != shape:
         raise ValueError(
-            f"{name} must have one element less than diag, the shape {shape}; it has {array.shape}."
+            f"{name} must have one element less than diag, the shape {shape}; it has "
+            f"{array.shape}."
         )
     return array
 

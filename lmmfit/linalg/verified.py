@@ -41,7 +41,7 @@ class Inverse:
     high, low : ndarray of shape (n, n)
         R as a sum; `low` is None where one array was enough.
     rows : ndarray of shape (n,)
-        Bounds of the row sums of \\|G\\|.
+        Bounds of the row sums of the sizes of G's elements.
     alpha : float
         Their largest: nothing is proved unless it is below 1.
     """
@@ -113,7 +113,6 @@ def _by_rotations(a):
 
 def _by_pairs(a):
     """Precondition by the inverse of a neighbour, twice if needed (Rump 2009)."""
-    n = len(a)
     nearby = a * (1.0 + 4.0 * EPS * np.random.default_rng(0).choice((-1.0, 1.0), a.shape))
     try:
         high = np.linalg.inv(nearby)

@@ -1,6 +1,7 @@
 """Linear mixed models: statistics, criterion, optimum and what follows from them."""
 
 from lmmfit.mixed.boundary import NullDirection
+from lmmfit.mixed.collinearity import diagnose_fixed_effects
 from lmmfit.mixed.columns import as_columns
 from lmmfit.mixed.design import Design, bind_design
 from lmmfit.mixed.factors import GroupLevels, factorize
@@ -42,6 +43,7 @@ __all__ = [
     "as_columns",
     "bind_design",
     "coefficient_table",
+    "diagnose_fixed_effects",
     "factorize",
     "fit_statistics",
     "group_modes",

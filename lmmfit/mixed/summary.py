@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmfit.mixed.collinearity import describe_collinearity
 from lmmfit.mixed.inference import coefficient_table
 from lmmfit.mixed.table import Table
 
@@ -191,8 +192,13 @@ def _notes(model):
             "more variance there would fit worse. A simpler random part describes the data as "
             "well."
         )
+    told = describe_collinearity(model.statistics_, bool(model.aliased_))
     if model.aliased_:
-        notes.append(f"dropped, because the other columns determine them: {model.aliased_}.")
+        notes.append(
+            f"dropped, because the other columns determine them: {model.aliased_}: {told}."
+        )
+    elif told:
+        notes.append(f"the fixed effects are nearly collinear: {told}.")
     if model.result_.saturated:
         notes.append("the fixed effects fit the response exactly; the likelihood is unbounded.")
     if not model.converged_:
