@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["NotPositiveDefiniteError"]
+__all__ = ["NotPositiveDefiniteError", "describe_failure"]
 
 
 class NotPositiveDefiniteError(np.linalg.LinAlgError):
@@ -37,12 +37,11 @@ class NotPositiveDefiniteError(np.linalg.LinAlgError):
         return type(self), (str(self), self.minor, self.pivot, self.smallest_eigenvalue)
 
 
-def not_positive_definite(a, minor, pivot, what="A"):
-    """Make the error for a symmetric matrix whose elimination failed at `minor`."""
+def describe_failure(a, minor, pivot, what="A"):
+    """Return the arguments of the error for a matrix whose elimination failed at `minor`."""
     block = np.asarray(a[:minor, :minor], np.float64)
     smallest = float(np.linalg.eigvalsh(block, UPLO="U")[0])
-    message = _message(what, minor, pivot, smallest)
-    return NotPositiveDefiniteError(message, minor, float(pivot), smallest)
+    return _message(what, minor, pivot, smallest), minor, float(pivot), smallest
 
 
 def _message(what, minor, pivot, smallest):

@@ -5,11 +5,11 @@ Elimination from the top and from the bottom towards the middle (a permuted LU, 
 number of operations) gives the processor two chains to work on.
 """
 
-import numpy as np
-
 from lmmfit._jit import njit
 
 __all__ = ["tridiagonal_many", "tridiagonal_one"]
+
+_LARGE = 1e300
 
 
 @njit(fastmath={"contract"})
@@ -17,14 +17,15 @@ def tridiagonal_one(lower, diagonal, upper, b, x, ratios, grown):
     """Solve each system with one right-hand side, without exchanges.
 
     `lower` and `upper` are (m, n - 1), `diagonal`, `b` and `x` (m, n); `ratios` (n,) is work.
-    `grown` (m,) tells where a pivot exceeds eight times every element, or is not finite.
+    `grown` (m,) tells where a pivot exceeds eight times every element, or the range in which
+    its inverse has all its digits.
     """
     m, n = diagonal.shape
     half = n // 2
     for s in range(m):
         low, main, up, right, y = lower[s], diagonal[s], upper[s], b[s], x[s]
-        pivot = 0.0
-        f, g, u, v = 0.0, 0.0, 0.0, 0.0  # solutions so far; inverse pivots above and below
+        # pivots, their inverses and the solutions so far, above and below
+        d, e, u, v, f, g, pivot = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         if half > 0:
             d, e = main[0], main[n - 1]
             pivot = max(abs(d), abs(e))
@@ -42,8 +43,10 @@ def tridiagonal_one(lower, diagonal, upper, b, x, ratios, grown):
         for k in range(count):
             q = count - 1 - k
             a, c, p, r = low_1[k], up_1[k], low_2[q], up_2[q]
-            ratios_1[k], ratios_2[q] = c * u, p * v
-            d, e = main_1[k] - (a * c) * u, main_2[q] - (p * r) * v
+            c *= u
+            p *= v
+            ratios_1[k], ratios_2[q] = c, p
+            d, e = main_1[k] - a * c, main_2[q] - r * p
             u, v = 1.0 / d, 1.0 / e
             f, g = (right_1[k] - a * f) * u, (right_2[q] - r * g) * v
             y_1[k], y_2[q] = f, g
@@ -63,10 +66,10 @@ def tridiagonal_one(lower, diagonal, upper, b, x, ratios, grown):
             y[half] = f
         else:  # two rows, half - 1 and half, eliminated as far as each other
             a, c = low[half - 1], up[half - 1]
-            e = 1.0 / v if half > 1 else main[half]
-            d = e - a * c * u
+            c *= u
+            d = e - a * c
             g = (g * e - a * f) / d
-            f -= c * u * g
+            f -= c * g
             y[half - 1], y[half] = f, g
         pivot = max(pivot, abs(d))
         y_1, ratios_1 = y[:half], ratios[:half]
@@ -76,7 +79,7 @@ def tridiagonal_one(lower, diagonal, upper, b, x, ratios, grown):
             f = y_1[k] - ratios_1[k] * f
             g = y_2[q] - ratios_2[q] * g
             y_1[k], y_2[q] = f, g
-        grown[s] = not (pivot < np.inf and _reaches(low, main, up, 0.125 * pivot))
+        grown[s] = not (pivot < _LARGE and _reaches(low, main, up, 0.125 * pivot))
 
 
 @njit(fastmath={"contract"})
@@ -105,7 +108,7 @@ def tridiagonal_many(lower, diagonal, upper, x, ratios, grown):
             factor = ratios[k]
             for c in range(width):
                 here[c] -= factor * below[c]
-        grown[s] = not (pivot < np.inf and _reaches(low, main, up, 0.125 * pivot))
+        grown[s] = not (pivot < _LARGE and _reaches(low, main, up, 0.125 * pivot))
 
 
 @njit

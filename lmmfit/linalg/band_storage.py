@@ -5,7 +5,7 @@ import operator
 import numpy as np
 from scipy.sparse import issparse
 
-from lmmfit.linalg._check import as_matrix
+from lmmfit.linalg._check import as_matrix, check_finite
 from lmmfit.linalg.sparse import as_sparse
 
 __all__ = ["as_band", "by_columns", "from_band", "to_band"]
@@ -95,14 +95,20 @@ def from_band(AB, lower, upper):
 
 
 def as_band(AB, lower, upper, name="AB"):
-    """Return band storage as a new array of float64 with zeros in its corners."""
+    """Return band storage as a new array of float64; users leave anything in its corners."""
     lower, upper = _bandwidth(lower, "lower"), _bandwidth(upper, "upper")
-    band = np.array(as_matrix(_without_corners(AB, lower, upper), name, stack=True, double=True))
+    band = np.array(as_matrix(AB, name, stack=True, double=True, finite=False))
     if band.shape[-2] != lower + upper + 1:
         raise ValueError(
             f"{name} must have the shape (..., lower + upper + 1, n), here "
             f"(..., {lower + upper + 1}, n); it has {band.shape}."
         )
+    n = band.shape[-1]
+    for row in range(lower + upper + 1):
+        offset = upper - row  # j - i
+        band[..., row, : min(max(offset, 0), n)] = 0.0
+        band[..., row, max(n + min(offset, 0), 0) :] = 0.0
+    check_finite(band, name)
     return band
 
 
@@ -112,22 +118,6 @@ def by_columns(band, above):
     out = np.zeros((*band.shape[:-2], n, rows + above))
     out[..., above:] = np.swapaxes(band, -1, -2)
     return out.reshape(-1, n, rows + above)
-
-
-def _without_corners(AB, lower, upper):
-    """Copy the storage with zeros where it has no element: users leave anything there."""
-    try:
-        band = np.array(AB, dtype=np.float64)
-    except (TypeError, ValueError):
-        return AB  # as_matrix says what is wrong
-    if band.ndim < 2 or band.shape[-2] != lower + upper + 1:
-        return band if np.asarray(AB).dtype.kind in "fiub" else AB
-    n = band.shape[-1]
-    for row in range(lower + upper + 1):
-        offset = upper - row
-        band[..., row, : min(max(offset, 0), n)] = 0.0
-        band[..., row, max(n + offset, 0) if offset < 0 else n :] = 0.0
-    return band
 
 
 def _bandwidth(value, name):

@@ -7,7 +7,9 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
+from lmmfit.linalg.bounded_least_squares import LeastSquaresProblem
 from lmmfit.linalg.gaussian import LU, lu
+from lmmfit.linalg.orthogonal import QR
 from lmmfit.linalg.refinement import power_of_two, residual
 from lmmfit.linalg.refinement import refine as refine_pair
 from lmmfit.linalg.verified import TINY, equilibrate, gamma, verified_inverse
@@ -19,7 +21,7 @@ _MOST_DIGITS = 15  # decimal digits that double precision holds
 
 @dataclass(frozen=True)
 class BoundedSolution:
-    """A solution of ``A x = b`` and what is known of its error, from `solve_with_bounds`.
+    """A solution and what is known of its error, from `solve_with_bounds`.
 
     Numbers are arrays of shape (k,) where there were k right-hand sides.
 
@@ -34,14 +36,16 @@ class BoundedSolution:
         Significant decimal digits of the largest element of x that can be trusted, from 0 to 15.
     backward_error : float
         The smallest ``norm(dA) / norm(A)`` in the infinity norm for which x solves
-        ``(A + dA) x = b`` exactly, as computed from the residual.
+        ``(A + dA) x = b`` exactly, as computed from the residual; for least squares, the
+        smaller of two such changes in the Frobenius norm (Stewart 1977).
     verified : bool
         False if A is too close to a singular matrix to prove anything: bounds are infinite.
     n_refinements : int
         Corrections made after Gaussian elimination.
-    factor : LU
+    factor : LU or QR
     growth_factor : float
-        g_n of Theorem 3.6; computed when asked for.
+        g_n of Theorem 3.6; computed when asked for. 1.0 for least squares: Householder
+        transformations do not let columns grow.
     condition : float
         Estimate of the condition number in the infinity norm.
 
@@ -59,12 +63,12 @@ class BoundedSolution:
     backward_error: float | np.ndarray
     verified: bool
     n_refinements: int
-    factor: LU = field(repr=False)
+    factor: LU | QR = field(repr=False)
 
     @property
     def growth_factor(self):
         """Growth of the elements during elimination."""
-        return self.factor.growth_factor
+        return getattr(self.factor, "growth_factor", 1.0)
 
     @property
     def condition(self):
@@ -73,19 +77,21 @@ class BoundedSolution:
 
 
 def solve_with_bounds(A, b, *, refine=True):
-    """Solve ``A x = b`` and bound the error of the solution, rounding included.
+    """Solve ``A x = b``, or minimise ``norm(A x - b)``, and bound the error, rounding included.
 
     Gaussian elimination with partial pivoting, an approximate inverse R, and a proof that
     ``norm(I - R A) < 1``; then ``|x - exact|`` is at most ``|R r|`` and a little more, with the
     residual r computed in twice the working precision. A and b are taken as exact: see
     `perturbation_bound` for what their own errors do. About 5 n^3 operations; matrices up to
     n = 300 that are singular to working precision are tried with an inverse of twice the
-    precision, which succeeds to condition numbers of about 1e28.
+    precision, which succeeds to condition numbers of about 1e28. A tall matrix is triangularised
+    by Householder transformations, with a proof that its columns are independent.
 
     Parameters
     ----------
-    A : array_like of shape (n, n)
-    b : array_like of shape (n,) or (n, k)
+    A : array_like of shape (m, n)
+        Square, or with more rows than columns.
+    b : array_like of shape (m,) or (m, k)
         All right-hand sides share the factors and the proof.
     refine : bool, default=True
         Refine the solution until it is correct to the last digits. Without it x is what
@@ -126,9 +132,15 @@ def solve_with_bounds(A, b, *, refine=True):
     >>> refined.digits, bool((refined.error_bound <= 1.2e-16 * abs(refined.x)).all())
     (15, True)
     """
-    a = as_matrix(A, square=True, double=True)
+    a = as_matrix(A, double=True)
+    if a.shape[0] < a.shape[1]:
+        raise ValueError(
+            f"A has fewer rows than columns, {a.shape}: the solution is not unique. "
+            "least_squares(A, b) gives the one of minimum norm."
+        )
     right, vector = as_right_hand_side(b, a.shape[:1])
-    problem = _Problem(a, right)
+    square = a.shape[0] == a.shape[1]
+    problem = _Problem(a, right) if square else LeastSquaresProblem(a, right)
     high, low, steps = problem.solve(refine)
     bound = problem.bound(high, low)
     x, error_bound = high * problem.unscale, bound * problem.unscale + 1e-323

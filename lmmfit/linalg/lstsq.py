@@ -18,7 +18,7 @@ __all__ = ["LeastSquares", "least_squares"]
 
 _WARN = 1e4  # kappa(A) from which the normal equations lose half of all digits
 _SAFE = 1e3  # norm of inv(R), columns of unit length, up to which one correction suffices
-_MOST_COLUMNS = 4000  # of a sparse matrix whose A.T @ A is written out
+_MOST_COLUMNS = 1000  # of a sparse matrix whose A.T @ A is written out
 
 
 def least_squares(A, B, *, method="auto", rcond=None):
@@ -145,7 +145,7 @@ def _publish(a, b, x, root, method, vector):
     norms = np.linalg.norm(residuals * size, axis=0) / size
     if vector:
         x, norms = x[:, 0], float(norms[0])
-    return LeastSquares(x, norms, method, a.shape, _Root(root))
+    return LeastSquares(x, norms, method, a.shape, root)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +163,9 @@ class LeastSquares:
         The one that was used.
     shape : tuple
         ``(m, n)`` of A.
+    root : ndarray of shape (n, rank), or None
+        ``root @ root.T`` is `unscaled_covariance`. None for a sparse matrix with more than
+        1000 columns, of which what follows is not computed.
     rank : int
         Numerical rank of A.
     residual_variance : float
@@ -185,16 +188,12 @@ class LeastSquares:
     residual_norm: float | np.ndarray
     method: str
     shape: tuple
-    _source: object = field(repr=False)
-
-    @property
-    def _root(self):
-        return self._source.root
+    root: np.ndarray | None = field(repr=False)
 
     @property
     def rank(self):
         """Numerical rank."""
-        return self._root.shape[1]
+        return self._known_root.shape[1]
 
     @property
     def residual_variance(self):
@@ -205,7 +204,7 @@ class LeastSquares:
     @cached_property
     def unscaled_covariance(self):
         """Pseudo-inverse of ``A.T @ A``."""
-        return self._root @ self._root.T
+        return self._known_root @ self._known_root.T
 
     @property
     def covariance(self):
@@ -215,35 +214,17 @@ class LeastSquares:
     @property
     def standard_errors(self):
         """Standard errors of the coefficients."""
-        errors = np.linalg.norm(self._root, axis=1)
+        errors = np.linalg.norm(self._known_root, axis=1)
         return np.multiply.outer(errors, np.sqrt(self.residual_variance))
 
-
-@dataclass(frozen=True, eq=False)
-class _Root:
-    """Array S (n, rank) with ``S @ S.T = pinv(A.T @ A)``."""
-
-    root: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _GramRoot:
-    """The same for a sparse matrix, from A.T @ A, when it is asked for."""
-
-    matrix: object
-    scale: np.ndarray
-
-    @cached_property
-    def root(self):
-        n = self.matrix.shape[1]
-        if n > _MOST_COLUMNS:
+    @property
+    def _known_root(self):
+        if self.root is None:
             raise ValueError(
-                f"rank and covariances of a sparse matrix are computed for up to {_MOST_COLUMNS} "
-                f"columns; it has {n}."
+                f"A is sparse and has {self.shape[1]} columns: rank and covariances are computed "
+                f"for up to {_MOST_COLUMNS}."
             )
-        gram = (self.matrix.T @ self.matrix).toarray() * self.scale * self.scale[:, None]
-        root = cholesky_root(gram)
-        return self.scale[:, None] * (eigen_root(gram) if root is None else root)
+        return self.root
 
 
 def _sparse(a, B):
@@ -274,4 +255,13 @@ def _sparse(a, B):
     residuals = np.linalg.norm(b - a @ x, axis=0)
     if vector:
         x, residuals = x[:, 0], float(residuals[0])
-    return LeastSquares(x, residuals, "lsmr", a.shape, _GramRoot(a, scale))
+    return LeastSquares(x, residuals, "lsmr", a.shape, _sparse_root(a, scale))
+
+
+def _sparse_root(a, scale):
+    """Root of the pseudo-inverse from A.T @ A, where that is small enough to write out."""
+    if a.shape[1] > _MOST_COLUMNS:
+        return None
+    gram = (a.T @ a).toarray() * scale * scale[:, None]
+    root = cholesky_root(gram)
+    return scale[:, None] * (eigen_root(gram) if root is None else root)

@@ -100,7 +100,7 @@ def iterative_refinement(A, b, x=None, *, factor=None, max_iter=20):
     scale_a, scale_b = power_of_two(a), power_of_two(right, axis=0)
     at = np.ascontiguousarray((a * scale_a).T)
 
-    def correct(r):
+    def correct(r, _):
         size = power_of_two(r, axis=0)  # a residual may be too small for a float32 factor
         return factor.solve(r * size).astype(np.float64) / (scale_a * size)
 
@@ -120,11 +120,12 @@ def refine(at, b, high, correct, max_iter=20):
 
     Parameters
     ----------
-    at : ndarray of shape (n, n)
+    at : ndarray of shape (n, m)
         The matrix transposed, contiguous; neither it nor b near overflow.
-    b, high : ndarray of shape (n, k)
+    b : ndarray of shape (m, k)
+    high : ndarray of shape (n, k)
     correct : callable
-        Residual (n, k) -> approximate solution.
+        Residual, as a pair of arrays (m, k) -> approximate solution (n, k).
     max_iter : int
 
     Returns
@@ -138,7 +139,7 @@ def refine(at, b, high, correct, max_iter=20):
     previous = np.full(b.shape[1], np.inf)
     open_ = np.ones(b.shape[1], bool)
     for _ in range(max_iter):
-        step = correct(residual(at, high, low, b)[0])
+        step = correct(*residual(at, high, low, b))
         norm = np.abs(high).max(axis=0, initial=0.0)
         size = np.abs(step).max(axis=0, initial=0.0)
         size = np.divide(size, norm, out=np.where(size > 0.0, 1.0, 0.0), where=norm > 0.0)

@@ -14,7 +14,7 @@ from lmmfit.linalg._dense_kernels import (
     lu_solve,
     symmetrise,
 )
-from lmmfit.linalg._errors import not_positive_definite
+from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
 from lmmfit.linalg._norms import check_norm, dense_norms
 
@@ -296,7 +296,9 @@ def stacked_ldl(a, kind=StackedLDL):
         place = list(map(int, np.unravel_index(first, a.shape[:-2])))
         pivot = flat[first, minor - 1, minor - 1]
         matrix = a.reshape(-1, *a.shape[-2:])[first]
-        raise not_positive_definite(matrix, minor, pivot, f"matrix {place} of the stack")
+        raise NotPositiveDefiniteError(
+            *describe_failure(matrix, minor, pivot, f"matrix {place} of the stack")
+        )
     return kind(frozen(packed))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from lmmfit.linalg._check import as_matrix, check_choice, lapack
 from lmmfit.linalg._dense_kernels import ldl_factor
-from lmmfit.linalg._errors import NotPositiveDefiniteError, not_positive_definite
+from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
 from lmmfit.linalg._factor import Factor, frozen
 from lmmfit.linalg._norms import check_norm, checked_symmetric_norm
 from lmmfit.linalg.indefinite import BunchKaufman, Inertia, bunch_kaufman, count_signs
@@ -347,7 +347,9 @@ def _cholesky(a, work, norm):
     factor, failed = lapack(a.dtype, "potrf")(work.T, lower=1, clean=1, overwrite_a=True)
     if failed:
         row = factor[failed - 1, : failed - 1]
-        raise not_positive_definite(a, int(failed), a[failed - 1, failed - 1] - row @ row)
+        raise NotPositiveDefiniteError(
+            *describe_failure(a, int(failed), a[failed - 1, failed - 1] - row @ row)
+        )
     return Cholesky(frozen(factor.T), norm)
 
 
@@ -357,7 +359,9 @@ def _ldl(a, work, norm):
         ldl_factor(packed, failed)
         if failed[0]:
             minor = int(failed[0])
-            raise not_positive_definite(a, minor, packed[0, minor - 1, minor - 1])
+            raise NotPositiveDefiniteError(
+                *describe_failure(a, minor, packed[0, minor - 1, minor - 1])
+            )
         lower, d = np.tril(packed[0], -1).astype(a.dtype), packed[0].diagonal().astype(a.dtype)
         np.fill_diagonal(lower, 1.0)
         return LDL(*frozen(np.asfortranarray(lower), d), norm)

@@ -63,6 +63,8 @@ def tridiagonal_solve(lower, diag, upper, b, *, pivot="auto"):
     """
     check_choice("pivot", pivot, ("auto", False, True))
     main = _array(diag, "diag", 1)
+    if not main.size:
+        raise ValueError(f"diag is empty: its shape is {main.shape}.")
     stack, n = main.shape[:-1], main.shape[-1]
     low, up = (
         _array(lower, "lower", main.ndim, (*stack, n - 1)),
@@ -136,8 +138,8 @@ def _array(values, name, ndim, shape=None):
         raise TypeError(f"{name} must hold real numbers: {error}.") from error
     if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
         raise ValueError(f"{name} has masked elements: fill them first.")
-    if np.ndim(values) < ndim or (shape is None and ndim == 1 and not array.size):
-        raise ValueError(f"{name} must have the shape (..., n) and elements; got {values!r}.")
+    if np.ndim(values) < ndim:
+        raise ValueError(f"{name} must be an array (..., n); got {values!r}.")
     if shape is not None and array.shape != shape:
         raise ValueError(
             f"{name} must have one element less than diag, the shape {shape}; it has "

@@ -60,8 +60,8 @@ class Inverse:
             slack += 1.01 * (np.abs(self.low) @ (size + error))
         return np.abs(self.high @ r) + slack + TINY
 
-    def correct(self, r):
-        """``R r``: an approximate solution."""
+    def correct(self, r, rest=None):
+        """``R r``: an approximate solution; the rest of a residual does not matter for it."""
         return self.high @ r
 
     def elementwise_bound(self):

@@ -30,7 +30,7 @@ def diagnose_fixed_effects(statistics):
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
     >>> from lmmfit.mixed import diagnose_fixed_effects
-    >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy())
+    >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy().frame)
     >>> found = diagnose_fixed_effects(model.statistics_)
     >>> round(found.condition_number, 2), found.vif.round(2)
     (8.8, array([3.45, 1.  ]))

@@ -1,0 +1,109 @@
+"""Least-squares solutions with a bound of their error that holds.
+
+With S close to the inverse of R, the columns of B = A S are nearly orthonormal whatever the
+condition of A; ``alpha = norm(I - B'B) < 1`` proves full rank, and the error of x is
+
+    exact - x = (A'A)^-1 A'r = S (B'B)^-1 S'g,   g = A'r,   r = b - A x,
+
+with g computed in twice the working precision, twice over. ``(B'B)^-1`` differs from I by at most
+``alpha / (1 - alpha)`` in norm. See Rump (2010), Acta Numerica 19, section 10, for the square
+case, and Bjorck (1996), section 2.4, for the correction ``S S'g``.
+"""
+
+import numpy as np
+
+from lmmfit.linalg._check import lapack
+from lmmfit.linalg.lstsq import least_squares
+from lmmfit.linalg.orthogonal import qr
+from lmmfit.linalg.refinement import power_of_two, refine, residual
+from lmmfit.linalg.verified import TINY, gamma
+
+__all__ = ["LeastSquaresProblem"]
+
+
+class LeastSquaresProblem:
+    """The problem scaled by powers of two, which is exact: columns and right-hand sides."""
+
+    def __init__(self, a, b):
+        self.factor, self.given = qr(a, pivot=False), (a, b)
+        columns, self.size = power_of_two(a, axis=0), power_of_two(b, axis=0)
+        self.a, self.b = a * columns, b * self.size
+        self.at, self.rows = np.ascontiguousarray(self.a.T), np.ascontiguousarray(self.a)
+        self.unscale = columns[:, None] / self.size
+        self.alpha, self.root = np.inf, None
+        triangle = np.linalg.qr(self.a, mode="r")
+        if triangle.diagonal().all():
+            with np.errstate(all="ignore"):
+                self.root = lapack(np.float64, "trtri")(triangle)[0]
+                self.alpha = self._orthogonality() if np.isfinite(self.root).all() else np.inf
+
+    def _orthogonality(self):
+        """Bound ``norm(I - B'B)`` in the 2-norm, for the exact B = A S."""
+        m, n = self.a.shape
+        b = self.a @ self.root
+        hidden = gamma(2 * n + 8) * np.linalg.norm(np.abs(self.a) @ np.abs(self.root)) + TINY
+        gap = np.abs(b.T @ b - np.eye(n)).sum(axis=1).max()
+        size = np.linalg.norm(b)
+        return float(
+            (gap + gamma(2 * m + 8) * (size**2 + n) + (2.0 * size + hidden) * hidden)
+            * (1.0 + 1e-14 * (m + n))
+        )
+
+    @property
+    def proved(self):
+        """Whether the columns are shown to be independent."""
+        return self.alpha < 1.0
+
+    def solve(self, refined):
+        """Return the solution as a pair, and the number of corrections."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            high = least_squares(*self.given, method="qr").x / self.unscale
+        if not refined or not self.proved:
+            return high, np.zeros_like(high), 0
+
+        def correct(r, rest):
+            return self.root @ (self.root.T @ self._gradient(r, rest)[0])
+
+        high, low, sizes, _ = refine(self.at, self.b, high, correct)
+        return high, low, len(sizes)
+
+    def bound(self, high, low):
+        """Bound ``|exact - high|``: the pair's error by the proof, and the rest of the pair."""
+        if not self.proved:
+            return np.full(high.shape, np.inf)
+        m, n = self.a.shape
+        r, rest = residual(self.at, high, low, self.b)
+        gradient, left = self._gradient(r, rest)
+        size = np.abs(self.a) @ (np.abs(high) + np.abs(low)) + np.abs(self.b)
+        hidden = 1.01 * gamma(2 * n + 2) ** 2 * size + TINY  # of the residual
+        sizes = np.abs(self.at) @ (np.abs(r) + np.abs(rest))
+        hidden = 1.01 * (np.abs(self.at) @ hidden + gamma(2 * m + 2) ** 2 * sizes) + np.abs(left)
+        root = np.abs(self.root)
+        t = self.root.T @ gradient
+        hidden = 1.01 * (root.T @ (hidden + gamma(2 * n + 8) * np.abs(gradient))) + TINY
+        lost = self.alpha / (1.0 - self.alpha) * np.linalg.norm(np.abs(t) + hidden, axis=0)
+        error = np.abs(self.root @ t) + 1.01 * (
+            root @ (hidden + gamma(2 * n + 8) * np.abs(t))
+            + np.linalg.norm(root, axis=1)[:, None] * lost
+        )
+        return (np.abs(low) + error) * (1.0 + 1e-14) + TINY
+
+    def backward_error(self, high):
+        """Relative size of a change of A that makes x exact (Stewart 1977), in the 2-norm."""
+        r, rest = residual(self.at, high, np.zeros_like(high), self.b)
+        a, _ = self.given
+        x, norm = high * self.unscale, np.linalg.norm(a)
+        gradient = self._gradient(r, rest)[0] / power_of_two(a, axis=0)[:, None]
+        length = np.linalg.norm(r, axis=0)
+        none = np.zeros(len(length))
+        turned = np.divide(np.linalg.norm(gradient, axis=0), norm * length, out=none.copy(),
+                           where=length > 0.0)  # fmt: skip
+        size = norm * np.linalg.norm(x, axis=0)
+        shifted = np.divide(length / self.size, size, out=np.where(length > 0.0, np.inf, 0.0),
+                            where=size > 0.0)  # fmt: skip
+        return np.minimum(turned, shifted)
+
+    def _gradient(self, r, rest):
+        """``A'r`` of a residual given as a pair, as a pair."""
+        high, low = residual(self.rows, r, rest, np.zeros((self.a.shape[1], r.shape[1])))
+        return -high, -low
