@@ -26,10 +26,10 @@ class LeastSquaresProblem:
 
     def __init__(self, a, b):
         self.factor, self.given = qr(a, pivot=False), (a, b)
-        columns, self.size = power_of_two(a, axis=0), power_of_two(b, axis=0)
-        self.a, self.b = a * columns, b * self.size
+        self.columns, size = power_of_two(a, axis=0), power_of_two(b, axis=0)
+        self.a, self.b = a * self.columns, b * size
         self.at, self.rows = np.ascontiguousarray(self.a.T), np.ascontiguousarray(self.a)
-        self.unscale = columns[:, None] / self.size
+        self.unscale = self.columns[:, None] / size
         self.alpha, self.root = np.inf, None
         triangle = np.linalg.qr(self.a, mode="r")
         if triangle.diagonal().all():
@@ -91,16 +91,15 @@ class LeastSquaresProblem:
     def backward_error(self, high):
         """Relative size of a change of A that makes x exact (Stewart 1977), in the 2-norm."""
         r, rest = residual(self.at, high, np.zeros_like(high), self.b)
-        a, _ = self.given
-        x, norm = high * self.unscale, np.linalg.norm(a)
-        gradient = self._gradient(r, rest)[0] / power_of_two(a, axis=0)[:, None]
-        length = np.linalg.norm(r, axis=0)
-        none = np.zeros(len(length))
-        turned = np.divide(np.linalg.norm(gradient, axis=0), norm * length, out=none.copy(),
-                           where=length > 0.0)  # fmt: skip
-        size = norm * np.linalg.norm(x, axis=0)
-        shifted = np.divide(length / self.size, size, out=np.where(length > 0.0, np.inf, 0.0),
-                            where=size > 0.0)  # fmt: skip
+        unit = power_of_two(self.given[0])  # one for all columns: the norm is the user's
+        columns = self.columns[:, None] / unit
+        norm, length = np.linalg.norm(self.given[0] * unit), np.linalg.norm(r, axis=0)
+        gradient = np.linalg.norm(self._gradient(r, rest)[0] / columns, axis=0)
+        turned = np.divide(gradient, norm * length, out=np.zeros(len(length)), where=length > 0.0)
+        size = norm * np.linalg.norm(high * columns, axis=0)
+        shifted = np.divide(
+            length, size, out=np.where(length > 0.0, np.inf, 0.0), where=size > 0.0
+        )
         return np.minimum(turned, shifted)
 
     def _gradient(self, r, rest):

@@ -146,13 +146,15 @@ def solve_with_bounds(A, b, *, refine=True):
     x, error_bound = high * problem.unscale, bound * problem.unscale + 1e-323
     error_bound[:, ~right.any(axis=0)] = 0.0  # x = 0 solves exactly
     relative = _relative(x, error_bound)
-    verified = bool(np.isfinite(relative).all())
-    if not verified:
+    verified = bool(np.isfinite(bound).all())
+    if not np.isfinite(relative).all():
+        why = "the bound of its error exceeds it; refine=True may help"
+        if not verified:
+            condition = problem.factor.condition(np.inf)
+            why = f"A is singular to working precision (condition number about {condition:.1e})"
         warnings.warn(
-            "no digit of the solution can be trusted: A is singular to working precision "
-            f"(condition number about {problem.factor.condition(np.inf):.1e}).",
-            LinAlgWarning, stacklevel=2,
-        )  # fmt: skip
+            f"no digit of the solution can be trusted: {why}.", LinAlgWarning, stacklevel=2
+        )
     numbers = relative, _digits(relative), problem.backward_error(high)
     if vector:
         x, error_bound = x[:, 0], error_bound[:, 0]

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmmfit.linalg._check import as_matrix
+from lmmfit.linalg.refinement import power_of_two
 
 __all__ = ["DesignDiagnosis", "NearDependency", "diagnose_design", "diagnose_root"]
 
 _STRONG = 30.0  # ratio of singular values that Belsley, Kuh and Welsch call a strong dependency
+_COMPARABLE = 0.1  # share of the largest weight in a dependency that makes a column one to drop
 _MOST_TERMS = 6
 
 
@@ -175,10 +177,9 @@ def diagnose_design(A, names=None):
     names = tuple(map(str, names))
     if len(names) != n:
         raise ValueError(f"names has {len(names)} names; A has {n} columns.")
-    scale = np.abs(a).max(axis=0)
-    scale[scale == 0.0] = 1.0
-    q, r = np.linalg.qr(a / scale)
-    return diagnose_root(r * scale, names, m, q.sum(axis=0))
+    scale = power_of_two(a, axis=0)
+    q, r = np.linalg.qr(a * scale)
+    return diagnose_root(r / scale, names, m, q.sum(axis=0))
 
 
 def diagnose_root(root, names, m, ones, tolerance=None):
@@ -209,6 +210,8 @@ def diagnose_root(root, names, m, ones, tolerance=None):
     >>> diagnose_root(np.diag([2.0, 1.0]), ("a", "b"), 4, np.zeros(2)).condition_number
     2.0
     """
+    scale = power_of_two(root, axis=0)  # exact, and out of the way of overflow
+    root, restore = root * scale, power_of_two(root) / scale
     length = np.linalg.norm(root, axis=0)
     unit = root / np.where(length > 0.0, length, 1.0)
     share = float(np.linalg.norm(ones) / np.sqrt(m))  # of the vector of ones, inside the columns
@@ -221,15 +224,15 @@ def diagnose_root(root, names, m, ones, tolerance=None):
     if constant is not None:
         inner, size = _centred(root, unit, constant)
         centred = _Spectrum(inner / np.where(size > 0.0, size, 1.0), tolerance)
-        centred_numbers = _condition(inner, centred), centred.condition
+        centred_numbers = _condition(inner * restore, centred), centred.condition
         angles = centred.unit.T @ centred.unit
         orthogonal = bool(np.abs(angles - np.diag(angles.diagonal())).max() < 1e-10)
     best = given if centred is None else centred
     return DesignDiagnosis(
-        tuple(names), (int(m), len(names)), best.rank, _condition(root, best),
+        tuple(names), (int(m), len(names)), best.rank, _condition(root * restore, best),
         given.condition if best.rank == len(names) else np.inf, *centred_numbers,
         _inflation(given, centred, constant, ones if share > 1.0 - 1e-12 else None),
-        tuple(_dependencies(root, names, given, centred, constant)),
+        tuple(_dependencies(root, names, scale, given, centred, constant)),
         constant, orthogonal,
     )  # fmt: skip
 
@@ -289,17 +292,17 @@ def _inflation(given, centred, constant, ones):
     return np.where(free, values * (1.0 - means**2), values)
 
 
-def _dependencies(root, names, given, centred, constant):
+def _dependencies(root, names, scale, given, centred, constant):
     """Yield a near dependency for each singular value that is small beside the largest."""
     if centred is None:
         raw = _pick(given, constant, _STRONG)
         for column in raw:
-            yield _combination(root, names, column, raw, given.tolerance)
+            yield _combination(root, names, scale, column, raw, given.tolerance)
         return
     inner = centred.unit * np.linalg.norm(_centred(root, given.unit, constant)[0], axis=0)
     about_mean = _pick(centred, constant, _STRONG)
     for column in about_mean:
-        yield _combination(inner, names, column, about_mean, centred.tolerance, constant)
+        yield _combination(inner, names, scale, column, about_mean, centred.tolerance, constant)
     own = np.linalg.norm(root, axis=0)
     for column in range(len(names)):
         if column == constant or column in about_mean:
@@ -307,27 +310,27 @@ def _dependencies(root, names, given, centred, constant):
         left = np.linalg.norm(inner[:, column])
         if own[column] > _STRONG * left:  # little but its mean
             mean = float(root[:, constant] @ root[:, column] / own[constant] ** 2)
+            mean *= scale[constant] / scale[column]
             terms = ((mean, names[constant]),)
             yield NearDependency(names[column], terms, float(left / own[column]), False)
 
 
 def _pick(spectrum, constant, limit):
-    """Choose as many columns as there are small singular values, the latest where it is equal."""
+    """Choose as many columns as there are small singular values, late ones where it can be."""
     small = spectrum.sizes * limit < spectrum.sizes[0]
     rows, picked = spectrum.vectors[:, small].copy(), []
-    preference = 1.0 + 1e-3 * np.arange(len(rows)) / len(rows)
-    if constant is not None:
-        preference[constant] = 0.0
     for _ in range(rows.shape[1]):
-        sizes = np.linalg.norm(rows, axis=1) * preference
-        column = int(sizes.argmax())
+        sizes = np.linalg.norm(rows, axis=1)
+        if constant is not None:
+            sizes[constant] = 0.0
+        column = int(np.flatnonzero(sizes >= _COMPARABLE * sizes.max())[-1])
         direction = rows[column] / np.linalg.norm(rows[column])
         rows -= np.outer(rows @ direction, direction)
         picked.append(column)
     return sorted(picked)
 
 
-def _combination(root, names, column, picked, tolerance, constant=None):
+def _combination(root, names, scale, column, picked, tolerance, constant=None):
     """Express a column in those that were not picked, leaving out what hardly contributes."""
     centred = constant is not None
     others = [j for j in range(root.shape[1]) if j not in picked and j != constant]
@@ -342,7 +345,8 @@ def _combination(root, names, column, picked, tolerance, constant=None):
     matters = np.abs(weights) > max(3.0 * residual, 1e-9)
     order = np.argsort(-np.abs(weights), kind="stable")
     terms = tuple(
-        (float(weights[k] * own / length[others[k]]), names[others[k]])
+        (float(weights[k] * own / length[others[k]] * scale[others[k]] / scale[column]),
+         names[others[k]])
         for k in order if matters[k]
     )  # fmt: skip
     residual = residual if residual > tolerance else 0.0

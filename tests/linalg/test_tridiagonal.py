@@ -43,8 +43,13 @@ def textbook(lower, diag, upper, b):
     return x
 
 
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 14), shift=st.sampled_from([0.0, 0.5, 4.0]),
-       columns=st.sampled_from([None, 1, 3]), stack=st.sampled_from([(), (4,), (2, 2)]))  # fmt: skip
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 14),
+    shift=st.sampled_from([0.0, 0.5, 4.0]),
+    columns=st.sampled_from([None, 1, 3]),
+    stack=st.sampled_from([(), (4,), (2, 2)]),
+)
 def test_solves(seed, n, shift, columns, stack):
     lower, diag, upper = draw(seed, n, stack)
     diag = diag + shift
