@@ -13,9 +13,10 @@ case, and Bjorck (1996), section 2.4, for the correction ``S S'g``.
 import numpy as np
 
 from lmmfit.linalg._check import lapack
+from lmmfit.linalg._scaling import power_of_two
 from lmmfit.linalg.lstsq import least_squares
 from lmmfit.linalg.orthogonal import qr
-from lmmfit.linalg.refinement import power_of_two, refine, residual
+from lmmfit.linalg.refinement import refine, residual
 from lmmfit.linalg.verified import TINY, gamma
 
 __all__ = ["LeastSquaresProblem"]

@@ -7,12 +7,13 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
+from lmmfit.linalg._scaling import equilibrate, power_of_two
 from lmmfit.linalg.bounded_least_squares import LeastSquaresProblem
 from lmmfit.linalg.gaussian import LU, lu
 from lmmfit.linalg.orthogonal import QR
-from lmmfit.linalg.refinement import power_of_two, residual
 from lmmfit.linalg.refinement import refine as refine_pair
-from lmmfit.linalg.verified import TINY, equilibrate, gamma, verified_inverse
+from lmmfit.linalg.refinement import residual
+from lmmfit.linalg.verified import TINY, gamma, verified_inverse
 
 __all__ = ["BoundedSolution", "solve_with_bounds"]
 

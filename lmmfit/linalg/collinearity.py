@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmmfit.linalg._check import as_matrix
-from lmmfit.linalg.refinement import power_of_two
+from lmmfit.linalg._scaling import power_of_two
 
 __all__ = ["DesignDiagnosis", "NearDependency", "diagnose_design", "diagnose_root"]
 

@@ -10,8 +10,8 @@ from scipy.sparse import issparse
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side, check_choice
 from lmmfit.linalg._least_squares import METHODS, cholesky_root, eigen_root, kappa
+from lmmfit.linalg._scaling import power_of_two
 from lmmfit.linalg.orthogonal import check_rcond
-from lmmfit.linalg.refinement import power_of_two
 from lmmfit.linalg.sparse import as_sparse
 
 __all__ = ["LeastSquares", "least_squares"]

@@ -7,11 +7,10 @@ import numpy as np
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
 from lmmfit.linalg._residual_kernels import pair_residual
+from lmmfit.linalg._scaling import EPS, power_of_two
 from lmmfit.linalg.gaussian import lu
 
-__all__ = ["Refinement", "iterative_refinement", "power_of_two", "refine", "residual"]
-
-EPS = 2.0**-53  # the unit roundoff of double precision
+__all__ = ["Refinement", "iterative_refinement", "refine", "residual"]
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,3 @@ def residual(at, high, low, b):
     r_high, r_low = np.empty((2, *rows[2].shape))
     pair_residual(at, *rows, r_high, r_low)
     return r_high.T, r_low.T
-
-
-def power_of_two(a, axis=None):
-    """Powers of two that bring the largest elements to [1/2, 1); 1 for zeros."""
-    largest = np.abs(a).max(axis=axis, initial=0.0)
-    exponent = np.clip(np.frexp(largest)[1], -1000, 1000)
-    return np.ldexp(1.0, -exponent)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmfit.linalg._check import lapack
-from lmmfit.linalg.refinement import EPS, power_of_two, residual
+from lmmfit.linalg._scaling import EPS, equilibrate
+from lmmfit.linalg.refinement import residual
 
-__all__ = ["TINY", "Inverse", "equilibrate", "gamma", "inverse_norm_bound", "verified_inverse"]
+__all__ = ["TINY", "Inverse", "gamma", "inverse_norm_bound", "verified_inverse"]
 
 TINY = 1e-290  # more than all that underflow can take from numbers of order 1
 _PAIRS = 300  # up to this order an inverse in twice the precision is tried: 60 n^3 operations
@@ -24,12 +25,6 @@ _PAIRS = 300  # up to this order an inverse in twice the precision is tried: 60 
 def gamma(n):
     """Bound the relative error of n operations: n u / (1 - n u)."""
     return n * EPS / (1.0 - n * EPS)
-
-
-def equilibrate(a):
-    """Powers of two r, c such that ``r[:, None] * a * c`` has its largest elements near 1."""
-    rows = power_of_two(a, axis=1)
-    return rows, power_of_two(a * rows[:, None], axis=0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,10 +30,10 @@ def diagnose_fixed_effects(statistics):
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
     >>> from lmmfit.mixed import diagnose_fixed_effects
-    >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy().frame)
+    >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy(as_frame=True).frame)
     >>> found = diagnose_fixed_effects(model.statistics_)
     >>> round(found.condition_number, 2), found.vif.round(2)
-    (8.8, array([3.45, 1.  ]))
+    (10.17, array([3.45, 1.  ]))
     """
     layout, basis = statistics.layout, statistics.basis
     gram = principal(statistics.total, layout.fixed)

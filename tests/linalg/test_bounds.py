@@ -19,7 +19,8 @@ from lmmfit.linalg import (
     solve_with_bounds,
 )
 from lmmfit.linalg._residual_kernels import pair_residual
-from lmmfit.linalg.verified import equilibrate, inverse_norm_bound, verified_inverse
+from lmmfit.linalg._scaling import equilibrate
+from lmmfit.linalg.verified import inverse_norm_bound, verified_inverse
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:no digit of the solution:scipy.linalg.LinAlgWarning"
