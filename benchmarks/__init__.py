@@ -6,5 +6,6 @@ A suite is one module with a ``cases(quick)`` function; a rival is one module of
 
 SUITES = {
     "mixed": "linear mixed models with one grouping factor",
+    "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

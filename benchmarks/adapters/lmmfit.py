@@ -6,6 +6,7 @@ from itertools import cycle
 import numpy as np
 
 import lmmfit
+from benchmarks.adapters import _lmmfit_linalg
 from lmmfit import LinearMixedModel
 
 DISTRIBUTIONS = ("lmmfit", "numpy", "scipy", "numba", "scikit-learn", "pandas", "formulaic")
@@ -123,4 +124,5 @@ VARIANTS = {
     "arrays": arrays,
     "evaluation": evaluation,
     "seed": seed,
+    **_lmmfit_linalg.VARIANTS,
 }
