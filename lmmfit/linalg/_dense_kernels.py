@@ -189,19 +189,22 @@ def absolute_sums(a, down):
 def symmetrise(a, sums):
     """Replace pairs that differ by their mean, in tiles; return the largest ``|a_ij - a_ji|``.
 
-    `sums` (n,) receives the sums of sizes of the rows as they were.
+    `a` is (m, n, n); `sums` (n,) receives the sums of sizes of the rows of the last matrix, as
+    they were.
     """
-    n, tile, gap = a.shape[0], 32, 0.0
-    for i in range(n):
-        sums[i] = abs(a[i, i])
-    for top in range(0, n, tile):
-        for left in range(top, n, tile):
-            for i in range(top, min(top + tile, n)):
-                for j in range(max(left, i + 1), min(left + tile, n)):
-                    upper, lower = a[i, j], a[j, i]
-                    sums[i] += abs(upper)
-                    sums[j] += abs(lower)
-                    if upper != lower:
-                        gap = max(gap, abs(upper - lower))
-                        a[i, j] = a[j, i] = 0.5 * (upper + lower)
+    n, tile, gap = a.shape[1], 32, 0.0
+    for s in range(a.shape[0]):
+        w = a[s]
+        for i in range(n):
+            sums[i] = abs(w[i, i])
+        for top in range(0, n, tile):
+            for left in range(top, n, tile):
+                for i in range(top, min(top + tile, n)):
+                    for j in range(max(left, i + 1), min(left + tile, n)):
+                        upper, lower = w[i, j], w[j, i]
+                        sums[i] += abs(upper)
+                        sums[j] += abs(lower)
+                        if upper != lower:
+                            gap = max(gap, abs(upper - lower))
+                            w[i, j] = w[j, i] = 0.5 * (upper + lower)
     return gap

@@ -39,7 +39,7 @@ def checked_norms(work):
 def checked_symmetric_norm(work, given):
     """Make a copy exactly symmetric and return its 1-norm; raise if it is far from it."""
     sums = np.empty(len(work))
-    gap = symmetrise(work, sums)
+    gap = symmetrise(work[None], sums)
     norm = float(sums.max())
     if not np.isfinite(norm):
         check_finite(given)

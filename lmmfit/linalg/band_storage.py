@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from lmmfit.linalg._check import as_matrix, check_finite
 from lmmfit.linalg.sparse import as_sparse
 
-__all__ = ["as_band", "by_columns", "from_band", "to_band"]
+__all__ = ["as_band", "by_columns", "clear_corners", "from_band", "to_band"]
 
 
 def to_band(A, lower=None, upper=None):
@@ -95,29 +95,41 @@ def from_band(AB, lower, upper):
 
 
 def as_band(AB, lower, upper, name="AB"):
-    """Return band storage as a new array of float64; users leave anything in its corners."""
+    """Return band storage as an array of float64: not copied if its corners are finite."""
     lower, upper = _bandwidth(lower, "lower"), _bandwidth(upper, "upper")
-    band = np.array(as_matrix(AB, name, stack=True, double=True, finite=False))
+    band = as_matrix(AB, name, stack=True, double=True, finite=False)
     if band.shape[-2] != lower + upper + 1:
         raise ValueError(
             f"{name} must have the shape (..., lower + upper + 1, n), here "
             f"(..., {lower + upper + 1}, n); it has {band.shape}."
         )
-    n = band.shape[-1]
-    for row in range(lower + upper + 1):
-        offset = upper - row  # j - i
-        band[..., row, : min(max(offset, 0), n)] = 0.0
-        band[..., row, max(n + min(offset, 0), 0) :] = 0.0
-    check_finite(band, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(band.sum())
+    if not finite:  # users leave anything in the corners
+        band = clear_corners(band.copy(), upper)
+        check_finite(band, name)
     return band
 
 
-def by_columns(band, above):
-    """Lay a band out by columns (m, n, rows) for the kernels, with room for `above` diagonals."""
+def clear_corners(band, upper):
+    """Write zeros, in place, where band storage has no element of the matrix."""
     rows, n = band.shape[-2:]
-    out = np.zeros((*band.shape[:-2], n, rows + above))
-    out[..., above:] = np.swapaxes(band, -1, -2)
-    return out.reshape(-1, n, rows + above)
+    for row in range(rows):
+        offset = upper - row  # j - i
+        band[..., row, : min(max(offset, 0), n)] = 0.0
+        band[..., row, max(n + min(offset, 0), 0) :] = 0.0
+    return band
+
+
+def by_columns(band, upper, extra=0):
+    """Lay a band out by columns (m, n, rows) for the kernels, with `extra` diagonals above."""
+    rows, n = band.shape[-2:]
+    out = np.empty((*band.shape[:-2], n, rows + extra))
+    out[..., :extra] = 0.0
+    inner = np.swapaxes(out[..., extra:], -1, -2)
+    inner[...] = band
+    clear_corners(inner, upper)
+    return out.reshape(-1, n, rows + extra)
 
 
 def _bandwidth(value, name):

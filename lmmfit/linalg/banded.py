@@ -63,10 +63,11 @@ def banded_lu(AB, lower, upper, *, pivot=True):
     array([1., 2., 3.])
     """
     band = as_band(AB, lower, upper)
-    packed = by_columns(band, lower if pivot else 0)
+    packed = by_columns(band, upper, lower if pivot else 0)
     pivots = np.empty(packed.shape[:2], np.int32)
     if pivot and lower >= WIDE and len(packed) == 1:
-        factors, exchanges, _ = lapack(np.float64, "gbtrf")(packed[0].T, lower, upper)
+        factorise = lapack(np.float64, "gbtrf")
+        factors, exchanges, _ = factorise(packed[0].T, lower, upper, overwrite_ab=True)
         packed, pivots = np.ascontiguousarray(factors.T)[None], exchanges[None].astype(np.int32)
     else:
         band_lu(packed, lower, upper, pivots, bool(pivot))

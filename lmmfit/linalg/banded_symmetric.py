@@ -49,21 +49,9 @@ def banded_cholesky(AB, *, lower=False):
     band = as_band(AB, width, 0) if lower else as_band(AB, 0, width)
     if lower:
         band = _transposed(band, width)
-    packed = by_columns(band, 0)
-    failed, pivots = np.empty(len(packed), np.int64), np.empty(len(packed))
-    if width >= WIDE and len(packed) == 1:
-        factor, failed[0] = lapack(np.float64, "pbtrf")(packed[0].T)
-        if not failed[0]:
-            packed = np.ascontiguousarray(factor.T)[None]
-    if not (width >= WIDE and len(packed) == 1) or failed[0]:
-        band_cholesky(packed, failed, pivots)
+    packed, failed, pivots = _factorise(band, width)
     if failed.any():
-        k = int(np.flatnonzero(failed)[0])
-        minor, stack, full = int(failed[k]), band.shape[:-2], _symmetric(band)
-        dense = from_band(full.reshape(-1, *full.shape[-2:])[k, :, :minor], width, width)
-        place = list(map(int, np.unravel_index(k, stack)))
-        what = f"matrix {place} of the stack" if stack else "A"
-        raise NotPositiveDefiniteError(*describe_failure(dense, minor, pivots[k], what))
+        raise NotPositiveDefiniteError(*_failure(band, failed, pivots))
     return BandedCholesky(frozen(packed.reshape(*band.shape[:-2], *packed.shape[1:])))
 
 
@@ -221,6 +209,29 @@ class BandedCholesky(Factor):
         band_half_solve(packed, flat, True)
         band_half_solve(packed, flat, False)
         return b
+
+
+def _factorise(band, width):
+    """Return the factors by columns, and the minors and pivots of those that fail."""
+    packed = by_columns(band, width)
+    failed, pivots = np.zeros(len(packed), np.int64), np.empty(len(packed))
+    if width >= WIDE and len(packed) == 1:
+        factor, stopped = lapack(np.float64, "pbtrf")(packed[0].T, overwrite_ab=True)
+        if not stopped:
+            return np.ascontiguousarray(factor.T)[None], failed, pivots
+        packed = by_columns(band, width)  # the kernel tells the pivot
+    band_cholesky(packed, failed, pivots)
+    return packed, failed, pivots
+
+
+def _failure(band, failed, pivots):
+    """Describe the first matrix that is not positive definite."""
+    k, stack, width = int(np.flatnonzero(failed)[0]), band.shape[:-2], band.shape[-2] - 1
+    minor, full = int(failed[k]), _symmetric(band)
+    dense = from_band(full.reshape(-1, *full.shape[-2:])[k, :, :minor], width, width)
+    place = list(map(int, np.unravel_index(k, stack)))
+    what = f"matrix {place} of the stack" if stack else "A"
+    return describe_failure(dense, minor, pivots[k], what)
 
 
 def _symmetric(band):

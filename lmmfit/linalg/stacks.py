@@ -287,7 +287,7 @@ def stacked_ldl(a, kind=StackedLDL):
     check_finite(a)
     packed = np.array(a, np.float64, order="C")
     flat, sums = packed.reshape(-1, *a.shape[-2:]), np.empty(a.shape[-1])
-    check_symmetric(a, max(symmetrise(matrix, sums) for matrix in flat))
+    check_symmetric(a, symmetrise(flat, sums))
     failed = np.empty(len(flat), np.int64)
     ldl_factor(flat, failed)
     if failed.any():
