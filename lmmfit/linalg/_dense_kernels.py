@@ -51,41 +51,39 @@ def lu_factor(a, pivots, pivot):
 def lu_solve(a, pivots, b, transposed):
     """Solve with each factored matrix, or its transpose; `b` (m, n, k) is overwritten."""
     m, n = a.shape[0], a.shape[1]
-    width = b.shape[2]
     for s in range(m):
         w, x = a[s], b[s]
-        if transposed:
-            for i in range(n):
-                for c in range(width):
-                    x[i, c] /= w[i, i]
-                for j in range(i + 1, n):
-                    for c in range(width):
-                        x[j, c] -= w[i, j] * x[i, c]
-            for i in range(n - 1, -1, -1):
-                for j in range(i):
-                    for c in range(width):
-                        x[j, c] -= w[i, j] * x[i, c]
-            for k in range(n - 1, -1, -1):
-                p = pivots[s, k]
-                if p != k:
-                    for c in range(width):
+        for c in range(b.shape[2]):
+            if transposed:
+                for i in range(n):
+                    total = x[i, c]
+                    for j in range(i):
+                        total -= w[j, i] * x[j, c]
+                    x[i, c] = total / w[i, i]
+                for i in range(n - 1, -1, -1):
+                    total = x[i, c]
+                    for j in range(i + 1, n):
+                        total -= w[j, i] * x[j, c]
+                    x[i, c] = total
+                for k in range(n - 1, -1, -1):
+                    p = pivots[s, k]
+                    if p != k:
                         x[k, c], x[p, c] = x[p, c], x[k, c]
-        else:
-            for k in range(n):
-                p = pivots[s, k]
-                if p != k:
-                    for c in range(width):
+            else:
+                for k in range(n):
+                    p = pivots[s, k]
+                    if p != k:
                         x[k, c], x[p, c] = x[p, c], x[k, c]
-            for i in range(n):
-                for j in range(i):
-                    for c in range(width):
-                        x[i, c] -= w[i, j] * x[j, c]
-            for i in range(n - 1, -1, -1):
-                for j in range(i + 1, n):
-                    for c in range(width):
-                        x[i, c] -= w[i, j] * x[j, c]
-                for c in range(width):
-                    x[i, c] /= w[i, i]
+                for i in range(n):
+                    total = x[i, c]
+                    for j in range(i):
+                        total -= w[i, j] * x[j, c]
+                    x[i, c] = total
+                for i in range(n - 1, -1, -1):
+                    total = x[i, c]
+                    for j in range(i + 1, n):
+                        total -= w[i, j] * x[j, c]
+                    x[i, c] = total / w[i, i]
 
 
 @njit
@@ -118,22 +116,22 @@ def ldl_factor(a, failed):
 def ldl_solve(a, b, half):
     """Solve with each L D L', or with L D^(1/2) only if `half`; `b` (m, n, k) is overwritten."""
     m, n = a.shape[0], a.shape[1]
-    width = b.shape[2]
     for s in range(m):
         w, x = a[s], b[s]
-        for i in range(n):
-            for j in range(i):
-                for c in range(width):
-                    x[i, c] -= w[i, j] * x[j, c]
-        for i in range(n):
-            d = np.sqrt(w[i, i]) if half else w[i, i]
-            for c in range(width):
-                x[i, c] /= d
-        if not half:
-            for i in range(n - 1, -1, -1):
+        for c in range(b.shape[2]):
+            for i in range(n):
+                total = x[i, c]
                 for j in range(i):
-                    for c in range(width):
-                        x[j, c] -= w[i, j] * x[i, c]
+                    total -= w[i, j] * x[j, c]
+                x[i, c] = total
+            for i in range(n):
+                x[i, c] /= np.sqrt(w[i, i]) if half else w[i, i]
+            if not half:
+                for i in range(n - 1, -1, -1):
+                    total = x[i, c]
+                    for j in range(i + 1, n):
+                        total -= w[j, i] * x[j, c]
+                    x[i, c] = total
 
 
 @njit(fastmath=True)
