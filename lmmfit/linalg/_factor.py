@@ -3,9 +3,9 @@
 import numpy as np
 
 from lmmfit.linalg._check import as_right_hand_side
-from lmmfit.linalg._norms import estimate_inverse_norm
+from lmmfit.linalg._norms import check_norm, estimate_inverse_norm
 
-__all__ = ["Factor", "frozen", "permutation_sign", "row_order"]
+__all__ = ["Factor", "Factored", "from_rcond", "frozen", "permutation_sign", "row_order"]
 
 
 def frozen(*arrays):
@@ -29,15 +29,36 @@ def permutation_sign(pivots):
     return 1.0 - 2.0 * (moved % 2)
 
 
-class Factor:
+def from_rcond(rcond):
+    """Return a condition number from LAPACK's reciprocal, which is 0 or NaN for the worst."""
+    return float(1.0 / rcond) if rcond > 0.0 else np.inf
+
+
+class Factored:
+    """A frozen record of a factored matrix, or of a stack of them."""
+
+    @property
+    def _array(self):
+        """The array that has the shape and the precision of the matrix."""
+        return self.packed
+
+    @property
+    def shape(self):
+        """Shape of the matrix, or of the stack of matrices."""
+        return self._array.shape
+
+    @property
+    def _dtype(self):
+        return self._array.dtype
+
+
+class Factor(Factored):
     """A factored square matrix: solves, determinant, condition.
 
-    A subclass has ``shape`` (of the matrix, or of the stack of matrices) and the methods
-    ``_solve(b, transposed)`` for a contiguous (..., n, k) array that may be overwritten and
+    A subclass has the methods ``_solve(b, transposed)`` for a contiguous (..., n, k) array that
+    may be overwritten, ``_condition(norm)`` and, where it can be singular,
     ``_check_regular()``; the rest is here.
     """
-
-    _dtype = np.float64
 
     def _prepare(self, b):
         return as_right_hand_side(b, self.shape[:-1], self._dtype)
@@ -67,6 +88,28 @@ class Factor:
         self._check_regular()
         x = self._solve(b, transposed) if b.size else b
         return x[..., 0] if vector else x
+
+    def condition(self, norm=1):
+        """Estimate the condition number: a lower bound, seldom far below the truth.
+
+        LAPACK's estimators for a dense matrix, the same method for a band and for a sparse
+        matrix; from the inverses, hence exact, for a stack of dense ones.
+
+        Parameters
+        ----------
+        norm : {1, inf}, default=1
+            The two are equal for a symmetric matrix.
+
+        Returns
+        -------
+        float or ndarray of the shape of the stack
+            ``inf`` if the matrix is singular to working precision.
+
+        References
+        ----------
+        Higham (2002), Accuracy and Stability of Numerical Algorithms, chapter 15.
+        """
+        return self._condition(check_norm(norm, (1, np.inf)))
 
     def _check_regular(self):
         """Raise LinAlgError if the factor cannot solve."""

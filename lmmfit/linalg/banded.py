@@ -13,7 +13,6 @@ from lmmfit.linalg._band_kernels import (
 )
 from lmmfit.linalg._check import lapack
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign
-from lmmfit.linalg._norms import check_norm
 from lmmfit.linalg.band_storage import as_band, by_columns
 from lmmfit.linalg.stacks import check_minors
 
@@ -176,18 +175,7 @@ class BandedLU(Factor):
         with np.errstate(divide="ignore"):
             return as_number(np.log(np.abs(self._diagonal)).sum(axis=-1))
 
-    def condition(self, norm=1):
-        """Estimate the condition number from a few solves: a lower bound, seldom far below.
-
-        Parameters
-        ----------
-        norm : {1, inf}
-
-        Returns
-        -------
-        float or ndarray of the shape of the stack
-        """
-        norm = check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         regular = self._diagonal.all(axis=-1)
         value = np.where(regular, self.norms[norm] * self._inverse_norm(norm), np.inf)
         return as_number(value)

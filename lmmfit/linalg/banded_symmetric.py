@@ -9,7 +9,6 @@ from lmmfit.linalg._band_kernels import band_cholesky, band_half_solve
 from lmmfit.linalg._check import lapack
 from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
 from lmmfit.linalg._factor import Factor, frozen
-from lmmfit.linalg._norms import check_norm
 from lmmfit.linalg.band_storage import as_band, by_columns, from_band
 from lmmfit.linalg.banded import WIDE, as_number, band_norms, inverse_band
 
@@ -139,19 +138,7 @@ class BandedCholesky(Factor):
         """
         return as_number(2.0 * np.log(self.packed[..., -1]).sum(axis=-1))
 
-    def condition(self, norm=1):
-        """Estimate the condition number from a few solves: a lower bound, seldom far below.
-
-        Parameters
-        ----------
-        norm : {1, inf}
-            The two are equal for a symmetric matrix.
-
-        Returns
-        -------
-        float or ndarray of the shape of the stack
-        """
-        norm = check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         return as_number(self.norms[norm] * self._inverse_norm(norm))
 
     def reconstruct(self):

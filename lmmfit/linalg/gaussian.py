@@ -9,8 +9,8 @@ from scipy.sparse import issparse
 
 from lmmfit.linalg._check import as_matrix, lapack
 from lmmfit.linalg._dense_kernels import elimination_extremes, lu_factor
-from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
-from lmmfit.linalg._norms import check_norm, checked_norms
+from lmmfit.linalg._factor import Factor, from_rcond, frozen, permutation_sign, row_order
+from lmmfit.linalg._norms import checked_norms
 from lmmfit.linalg.sparse import SparseLU, sparse_lu
 from lmmfit.linalg.stacks import StackedLU, check_minors, stacked_lu
 
@@ -114,15 +114,6 @@ class LU(Factor):
     def __repr__(self):
         return f"LU(n={len(self.packed)}, growth_factor={self.growth_factor:.3})"
 
-    @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.packed.shape
-
-    @property
-    def _dtype(self):
-        return self.packed.dtype
-
     @cached_property
     def permutation(self):
         """Rows in the order of the factors."""
@@ -164,22 +155,10 @@ class LU(Factor):
         with np.errstate(divide="ignore"):
             return float(np.log(np.abs(self.packed.diagonal()).astype(np.float64)).sum())
 
-    def condition(self, norm=1):
-        """Estimate the condition number: a lower bound, seldom far below (LAPACK's gecon).
-
-        Parameters
-        ----------
-        norm : {1, inf}
-
-        Returns
-        -------
-        float
-            ``inf`` if the matrix is singular to working precision.
-        """
-        norm = check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         letter = "1" if norm == 1 else "I"
         rcond, _ = lapack(self._dtype, "gecon")(self.packed, self.norms[norm], norm=letter)
-        return float(1.0 / rcond) if rcond else np.inf
+        return from_rcond(rcond)
 
     def reconstruct(self):
         """Multiply the factors: A within ``n eps growth_factor max|A|``.

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmmfit.linalg._check import lapack
-from lmmfit.linalg._factor import Factor, frozen
-from lmmfit.linalg._norms import check_norm
+from lmmfit.linalg._factor import Factor, from_rcond, frozen
 
 __all__ = ["BunchKaufman", "Inertia", "bunch_kaufman", "count_signs"]
 
@@ -79,15 +78,6 @@ class BunchKaufman(Factor):
     def __repr__(self):
         return f"BunchKaufman(n={len(self.packed)}, inertia={tuple(self.inertia)})"
 
-    @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.packed.shape
-
-    @property
-    def _dtype(self):
-        return self.packed.dtype
-
     @cached_property
     def _parts(self):
         """L, D and the permutation, with the interchanges of later steps carried into L."""
@@ -151,21 +141,9 @@ class BunchKaufman(Factor):
         with np.errstate(divide="ignore"):
             return float(np.log(np.abs(self._eigenvalues)).sum())
 
-    def condition(self, norm=1):
-        """Estimate the condition number: a lower bound, seldom far below (LAPACK's sycon).
-
-        Parameters
-        ----------
-        norm : {1, inf}
-            The two are equal for a symmetric matrix.
-
-        Returns
-        -------
-        float
-        """
-        check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         rcond, _ = lapack(self._dtype, "sycon")(self.packed, self.pivots, self.norm, lower=1)
-        return float(1.0 / rcond) if rcond else np.inf
+        return from_rcond(rcond)
 
     def reconstruct(self):
         """Multiply the factors.

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side, lapack
-from lmmfit.linalg._factor import frozen
+from lmmfit.linalg._factor import Factored, from_rcond, frozen
 from lmmfit.linalg._norms import check_norm
 
 __all__ = ["QR", "check_rcond", "qr"]
@@ -79,7 +79,7 @@ def check_rcond(rcond, shape, dtype=np.float64):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QR:
+class QR(Factored):
     """``A[:, permutation] = Q @ R``, from `qr`.
 
     Attributes
@@ -120,15 +120,6 @@ class QR:
 
     def __repr__(self):
         return f"QR(shape={self.shape}, rank={self.rank})"
-
-    @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.packed.shape
-
-    @property
-    def _dtype(self):
-        return self.packed.dtype
 
     @property
     def R(self):
@@ -269,7 +260,7 @@ class QR:
             return float(values[0] / values[-1]) if values[-1] else np.inf
         letter = "1" if norm == 1 else "I"
         rcond, _ = lapack(self._dtype, "trcon")(self.packed[:n], norm=letter)
-        return float(1.0 / rcond) if rcond else np.inf
+        return from_rcond(rcond)
 
     def reconstruct(self):
         """Multiply the factors.

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from lmmfit.linalg._factor import Factor
-from lmmfit.linalg._norms import check_norm
 
 __all__ = ["SparseLU", "as_sparse", "sparse_lu"]
 
@@ -69,9 +68,8 @@ class SparseLU(Factor):
         return f"SparseLU(n={self.shape[0]}, nonzeros={self.superlu.nnz})"
 
     @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.matrix.shape
+    def _array(self):
+        return self.matrix
 
     @cached_property
     def L(self):
@@ -114,18 +112,7 @@ class SparseLU(Factor):
         """
         return float(np.log(np.abs(self.U.diagonal())).sum())
 
-    def condition(self, norm=1):
-        """Estimate the condition number from a few solves: a lower bound, seldom far below.
-
-        Parameters
-        ----------
-        norm : {1, inf}
-
-        Returns
-        -------
-        float
-        """
-        norm = check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         own = abs(self.matrix).sum(axis=0 if norm == 1 else 1).max()
         return float(own * self._inverse_norm(norm))
 

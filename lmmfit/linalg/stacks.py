@@ -16,7 +16,7 @@ from lmmfit.linalg._dense_kernels import (
 )
 from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
-from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg._norms import dense_norms
 
 __all__ = ["StackedCholesky", "StackedLDL", "StackedLU"]
 
@@ -37,18 +37,7 @@ class _Stacked(Factor):
     def norms(self):
         return dense_norms(self.reconstruct())
 
-    def condition(self, norm=1):
-        """Condition number of each matrix, from its inverse.
-
-        Parameters
-        ----------
-        norm : {1, inf}
-
-        Returns
-        -------
-        ndarray of the shape of the stack
-        """
-        norm = check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         identity = np.broadcast_to(np.eye(self.shape[-1]), self.shape)
         with np.errstate(all="ignore"):
             inverse = dense_norms(self._solve(np.array(identity), False))[norm]

@@ -8,8 +8,8 @@ import numpy as np
 from lmmfit.linalg._check import as_matrix, check_choice, lapack
 from lmmfit.linalg._dense_kernels import ldl_factor
 from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
-from lmmfit.linalg._factor import Factor, frozen
-from lmmfit.linalg._norms import check_norm, checked_symmetric_norm
+from lmmfit.linalg._factor import Factor, from_rcond, frozen
+from lmmfit.linalg._norms import checked_symmetric_norm
 from lmmfit.linalg.indefinite import BunchKaufman, Inertia, bunch_kaufman, count_signs
 from lmmfit.linalg.stacks import StackedCholesky, StackedLDL, stacked_ldl
 
@@ -154,13 +154,8 @@ class Cholesky(Factor):
         return f"Cholesky(n={len(self.U)})"
 
     @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.U.shape
-
-    @property
-    def _dtype(self):
-        return self.U.dtype
+    def _array(self):
+        return self.U
 
     @property
     def sign(self):
@@ -194,22 +189,10 @@ class Cholesky(Factor):
         """
         return 2.0 * float(np.log(self.U.diagonal(), dtype=np.float64).sum())
 
-    def condition(self, norm=1):
-        """Estimate the condition number: a lower bound, seldom far below (LAPACK's pocon).
-
-        Parameters
-        ----------
-        norm : {1, inf}
-            The two are equal for a symmetric matrix.
-
-        Returns
-        -------
-        float
-        """
-        check_norm(norm, (1, np.inf))
+    def _condition(self, norm):
         factor, lower = self._stored
         rcond, _ = lapack(self._dtype, "pocon")(factor, self.norm, uplo="L" if lower else "U")
-        return float(1.0 / rcond) if rcond else np.inf
+        return from_rcond(rcond)
 
     def reconstruct(self):
         """Multiply the factors: A within ``n eps max|A|``.
@@ -264,13 +247,8 @@ class LDL(Factor):
         return f"LDL(n={len(self.D)})"
 
     @property
-    def shape(self):
-        """Shape of the matrix."""
-        return self.L.shape
-
-    @property
-    def _dtype(self):
-        return self.L.dtype
+    def _array(self):
+        return self.L
 
     @property
     def sign(self):
@@ -309,18 +287,8 @@ class LDL(Factor):
         """
         return float(np.log(self.D, dtype=np.float64).sum())
 
-    def condition(self, norm=1):
-        """Estimate the condition number, as `Cholesky.condition`.
-
-        Parameters
-        ----------
-        norm : {1, inf}
-
-        Returns
-        -------
-        float
-        """
-        return self._cholesky.condition(norm)
+    def _condition(self, norm):
+        return self._cholesky._condition(norm)
 
     def reconstruct(self):
         """Multiply the factors.
