@@ -1,6 +1,7 @@
 """Tridiagonal systems, eliminated from both ends at once.
 
-The seed's algorithm is one long chain: each step waits for the division of the one before.
+The textbook's algorithm (Eldén 2007, section 3.5) is one long chain: each step waits for the
+division of the one before.
 Elimination from the top and from the bottom towards the middle (a permuted LU, with the same
 number of operations) gives the processor two chains to work on.
 """

@@ -18,7 +18,7 @@ def to_band(A, lower=None, upper=None):
     ----------
     A : array_like of shape (..., n, n), or sparse array of shape (n, n)
     lower, upper : int, optional
-        Diagonals below and above the main one (q and p in the seed); by default as many as A
+        Diagonals below and above the main one (q and p in the textbook); by default as many as A
         has.
 
     Returns

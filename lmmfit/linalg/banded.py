@@ -1,4 +1,4 @@
-"""Gaussian elimination in a band (seed section 3.5)."""
+"""Gaussian elimination in a band (Eldén 2007, section 3.5)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +33,7 @@ def banded_lu(AB, lower, upper, *, pivot=True):
         Band storage, ``AB[upper + i - j, j] = A[i, j]``; see `to_band`. Corners outside the
         matrix are not read.
     lower, upper : int
-        Diagonals below and above the main one (q and p in the seed).
+        Diagonals below and above the main one (q and p in the textbook).
     pivot : bool, default=True
         Partial pivoting; diagonally dominant and positive definite matrices do not need it.
 

@@ -1,4 +1,4 @@
-"""Cholesky factors of positive definite band matrices (seed example 3.8)."""
+"""Cholesky factors of positive definite band matrices (Eldén 2007, example 3.8)."""
 
 from dataclasses import dataclass
 from functools import cached_property

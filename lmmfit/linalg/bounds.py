@@ -1,4 +1,4 @@
-"""A solution and a bound of its error that holds (seed section 3.4, made a posteriori)."""
+"""A solution and a bound of its error that holds (Eldén 2007, section 3.4, made a posteriori)."""
 
 import warnings
 from dataclasses import dataclass, field

@@ -145,7 +145,7 @@ def diagnose_design(A, names=None):
 
     Examples
     --------
-    Example 3.13 of the seed:
+    Example 3.13 of Eldén (2007):
 
     >>> import numpy as np
     >>> from lmmfit.linalg import diagnose_design

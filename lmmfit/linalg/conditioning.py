@@ -1,4 +1,4 @@
-"""Condition numbers, and what a perturbation does to a solution (seed section 3.3)."""
+"""Condition numbers, and what a perturbation does to a solution (Eldén 2007, section 3.3)."""
 
 import math
 from dataclasses import dataclass

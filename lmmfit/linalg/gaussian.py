@@ -1,4 +1,4 @@
-"""Gaussian elimination: P A = L U, with or without pivoting (seed equations 3.1-3.2)."""
+"""Gaussian elimination: P A = L U, with or without pivoting (Eldén 2007, section 3.1)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,8 +93,8 @@ class LU(Factor):
     sign : float
         Of the determinant: -1.0, 0.0 or 1.0.
     growth_factor : float
-        ``max |a_ij^(k)| / max |a_ij|`` over all steps k of the elimination, g_n of Theorem
-        3.6 of the seed; computed when asked for, in ``2 n^3 / 3`` operations.
+        ``max |a_ij^(k)| / max |a_ij|`` over all steps k of the elimination, g_n of theorem
+        3.6 of Eldén (2007); computed when asked for, in ``2 n^3 / 3`` operations.
 
     Examples
     --------

@@ -64,7 +64,7 @@ def least_squares(A, B, *, method="auto", rcond=None):
 
     Examples
     --------
-    Length of a spring under five weights (examples 3.9 and 3.11 of the seed):
+    Length of a spring under five weights (Eldén 2007, examples 3.9 and 3.11):
 
     >>> import numpy as np
     >>> from lmmfit.linalg import least_squares

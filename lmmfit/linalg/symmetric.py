@@ -1,4 +1,4 @@
-"""Symmetric matrices: L D L' and Cholesky (seed section 3.2), and Bunch-Kaufman pivoting."""
+"""Symmetric matrices: L D L' and Cholesky (Eldén 2007, section 3.2)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,7 +78,7 @@ def ldl(A, *, pivot="auto"):
         A matrix, or a stack of small positive definite ones.
     pivot : {"auto", False, True}, default="auto"
         Without pivoting A must be positive definite, and D is diagonal and positive
-        (Theorem 3.3 of the seed). With it any symmetric matrix has a factor, after Bunch and
+        (theorem 3.3 of Eldén 2007). With it any symmetric matrix has a factor, after Bunch and
         Kaufman, with blocks of order 1 and 2 in D. "auto" pivots where definiteness fails.
 
     Returns

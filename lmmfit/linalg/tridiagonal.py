@@ -1,4 +1,4 @@
-"""Tridiagonal systems: the seed's algorithm (section 3.5), with a check that it was safe."""
+"""Tridiagonal systems (Eldén 2007, section 3.5), with a check that it was safe."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def tridiagonal_solve(lower, diag, upper, b, *, pivot="auto"):
     """Solve a tridiagonal system, or a stack of them, in time proportional to n.
 
     Elimination without row exchanges: for one right-hand side 3 n multiplications with an
-    addition each, n reciprocals and 2 n products with them (the seed counts 2 n divisions). The
+    addition each, n reciprocals and 2 n products with them (2 n divisions in the textbook). The
     pivots tell how much the elements grew: without growth the computed solution solves a
     neighbouring system exactly, and where they grew more than eightfold the system is solved
     again with partial pivoting.
@@ -21,7 +21,7 @@ def tridiagonal_solve(lower, diag, upper, b, *, pivot="auto"):
     Parameters
     ----------
     lower : array_like of shape (..., n - 1)
-        Below the diagonal, gamma_2 to gamma_n in the seed.
+        Below the diagonal, gamma_2 to gamma_n in Eldén (2007).
     diag : array_like of shape (..., n)
     upper : array_like of shape (..., n - 1)
         Above the diagonal.

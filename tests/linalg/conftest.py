@@ -77,7 +77,7 @@ def hilbert(n):
 
 
 def laeuchli(n, eps):
-    """Columns that differ by eps only: A.T @ A loses them (seed example 3.12)."""
+    """Columns that differ by eps only: A.T @ A loses them (Eldén 2007, example 3.12)."""
     return np.vstack([np.ones(n), eps * np.eye(n)])
 
 

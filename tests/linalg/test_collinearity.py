@@ -23,7 +23,7 @@ def rng():
 
 
 class TestNumbers:
-    def test_example_of_the_seed(self):
+    def test_example_3_13(self):
         x = np.arange(101.0, 106.0)
         found = diagnose_design(np.column_stack([np.ones(5), x]))
         assert f"{found.condition_number:.4e}" == "7.5038e+03"

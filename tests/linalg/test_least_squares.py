@@ -78,7 +78,7 @@ def test_units_do_not_matter(method, power):
 
 
 class TestNormalEquations:
-    """Example 3.12 of the seed: the information is in A, and not in A.T @ A."""
+    """Example 3.12 of Eldén (2007): the information is in A, and not in A.T @ A."""
 
     @pytest.mark.parametrize("eps", [1e-5, 1e-7, 1e-9])
     def test_warn_of_lost_information(self, eps, matrices):

@@ -29,7 +29,7 @@ def backward_error(a, x, b):
 
 
 def textbook(lower, diag, upper, b):
-    """The seed's algorithm, line by line, with the minus sign that its text lost."""
+    """The textbook's algorithm, line by line."""
     alpha, gamma, n = np.array(diag), np.concatenate([[0.0], lower]), len(diag)
     y, x = np.array(b), np.empty(n)
     for k in range(n - 1):
@@ -64,7 +64,7 @@ def test_solves(seed, n, shift, columns, stack):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 30))
-def test_the_seeds_algorithm(seed, n):
+def test_the_textbooks_algorithm(seed, n):
     lower, diag, upper = draw(seed, n)
     diag = diag + 4.0 * np.sign(diag)
     b = np.random.default_rng(seed + 1).standard_normal(n)
