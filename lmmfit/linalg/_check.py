@@ -65,27 +65,37 @@ def as_right_hand_side(b, shape, dtype=np.float64, name="b"):
     name : str
         What the messages call it.
     """
-    b = np.array(_as_floats(b, name, False), dtype=dtype)
-    vector = b.ndim == len(shape)
-    if vector:
-        b = b[..., None]
-    if b.shape[:-1] != tuple(shape):
+    given = _as_floats(b, name, False)
+    vector = given.ndim == len(shape)
+    if (given.shape if vector else given.shape[:-1]) != tuple(shape):
         rows = ", ".join(map(str, shape))
         raise ValueError(
             f"{name} must have the shape ({rows}{',' if len(shape) == 1 else ''}) or ({rows}, k); "
-            f"it has {b.shape[:-1] if vector else b.shape}."
+            f"it has {given.shape}."
         )
-    check_finite(b[..., 0] if vector else b, name)
-    return b, vector
+    check_finite(given, name)
+    with np.errstate(over="ignore"):
+        b = np.array(given, dtype=dtype)
+    if b.dtype != given.dtype and not np.isfinite(b).all():
+        raise ValueError(f"{name} has elements beyond the range of {b.dtype}, the factor's type.")
+    return (b[..., None] if vector else b), vector
 
 
 def check_symmetric(a, gap, name="A"):
-    """Raise ValueError unless `gap`, the largest ``|a_ij - a_ji|``, is of rounding."""
-    largest = max(a.max(), -a.min()) if gap else 0.0
-    if gap <= (1e-10 if a.dtype == np.float64 else 1e-5) * largest:
+    """Raise ValueError where elements that mirror each other differ by more than rounding.
+
+    `gap` is the largest difference, as the kernel found it: seldom anything but 0. Each is
+    compared with the largest elements of its row and of its column.
+    """
+    if not gap:
         return
     difference = np.abs(a - np.swapaxes(a, -1, -2))
-    *place, i, j = map(int, np.unravel_index(difference.argmax(), a.shape))
+    largest = np.sqrt(np.abs(a).max(axis=-1))
+    tolerance = 1e-10 if a.dtype == np.float64 else 1e-5
+    excess = difference - tolerance * largest[..., :, None] * largest[..., None, :]
+    if not (excess > 0.0).any():
+        return
+    *place, i, j = map(int, np.unravel_index(excess.argmax(), a.shape))
     one, two = (*place, i, j), (*place, j, i)
     raise ValueError(
         f"{name} is not symmetric: {_entry(name, one)} is {a[one]:.6g} and {_entry(name, two)} is "
@@ -94,10 +104,14 @@ def check_symmetric(a, gap, name="A"):
 
 
 def check_choice(name, value, choices):
-    """Raise ValueError unless `value` is one of `choices`."""
+    """Return the one of `choices` that `value` is; raise ValueError for anything else.
+
+    True and False are choices of their own: 1 and 0 do not stand for them.
+    """
     for choice in choices:
-        if isinstance(value, str) == isinstance(choice, str) and value == choice:
-            return
+        kind = (bool, np.bool_) if isinstance(choice, bool) else str
+        if isinstance(value, kind) and value == choice:
+            return choice
     listed = ", ".join(repr(choice) for choice in choices)
     raise ValueError(f"{name} must be one of {listed}; got {value!r}.")
 
@@ -105,8 +119,7 @@ def check_choice(name, value, choices):
 def _as_floats(A, name, double):
     if hasattr(A, "tocsc"):
         raise TypeError(
-            f"{name} is a sparse matrix, which this function does not take: pass "
-            f"{name}.toarray(), or use lu or least_squares."
+            f"{name} is a sparse matrix, which is not taken here: pass {name}.toarray()."
         )
     if np.ma.isMaskedArray(A) and np.ma.is_masked(A):
         raise ValueError(f"{name} has masked elements: fill them or drop their rows.")
@@ -120,7 +133,8 @@ def _as_floats(A, name, double):
         raise TypeError(f"{name} must hold numbers; its elements are of type {a.dtype}.")
     keep = a.dtype == np.float32 and not double
     try:
-        return a if keep else a.astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            return a if keep else a.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must hold real numbers: {error}.") from error
 

@@ -204,5 +204,5 @@ def symmetrise(a, sums):
                         sums[j] += abs(lower)
                         if upper != lower:
                             gap = max(gap, abs(upper - lower))
-                            w[i, j] = w[j, i] = 0.5 * (upper + lower)
+                            w[i, j] = w[j, i] = lower + 0.5 * (upper - lower)
     return gap

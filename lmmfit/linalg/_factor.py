@@ -51,6 +51,11 @@ class Factored:
     def _dtype(self):
         return self._array.dtype
 
+    def __setstate__(self, state):
+        """Freeze the arrays again, which a pickle does not keep so."""
+        self.__dict__.update(state)
+        frozen(*(value for value in state.values() if isinstance(value, np.ndarray)))
+
 
 class Factor(Factored):
     """A factored square matrix: solves, determinant, condition.
@@ -103,7 +108,8 @@ class Factor(Factored):
         Returns
         -------
         float or ndarray of the shape of the stack
-            ``inf`` if the matrix is singular to working precision.
+            ``inf`` where elimination meets a zero pivot; a matrix that is singular but for
+            rounding has one of about 1e16.
 
         References
         ----------

@@ -61,11 +61,9 @@ def cholesky_root(gram):
 
 def eigen_root(gram):
     """Root of the pseudo-inverse, from the eigenvalues above rounding."""
-    length = np.sqrt(gram.diagonal())
-    length[length == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(gram / length / length[:, None])
+    values, vectors = np.linalg.eigh(gram)
     kept = values > len(gram) * np.finfo(float).eps * values[-1]
-    return vectors[:, kept] / np.sqrt(values[kept]) / length[:, None]
+    return vectors[:, kept] / np.sqrt(values[kept])
 
 
 def kappa(a, root):
@@ -76,8 +74,10 @@ def kappa(a, root):
     length = np.linalg.norm(a, axis=0)
     if root.shape[1] == root.shape[0]:
         return float(np.sqrt(len(root)) * np.linalg.norm(root * length[:, None]))
-    length[length == 0.0] = 1.0
-    sizes = np.linalg.svd(np.linalg.qr(a / length, mode="r"), compute_uv=False)
+    used = length > 0.0  # a column of zeros loses nothing
+    if not used.any():
+        return 1.0
+    sizes = np.linalg.svd(np.linalg.qr(a[:, used] / length[used], mode="r"), compute_uv=False)
     return float(sizes[0] / max(sizes[-1], np.finfo(float).eps * sizes[0]))
 
 

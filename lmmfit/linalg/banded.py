@@ -11,7 +11,7 @@ from lmmfit.linalg._band_kernels import (
     band_multiply,
     band_solve,
 )
-from lmmfit.linalg._check import lapack
+from lmmfit.linalg._check import check_choice, lapack
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign
 from lmmfit.linalg.band_storage import as_band, by_columns
 from lmmfit.linalg.stacks import check_minors
@@ -61,6 +61,7 @@ def banded_lu(AB, lower, upper, *, pivot=True):
     >>> factor.solve(A @ [1.0, 2.0, 3.0])
     array([1., 2., 3.])
     """
+    pivot = check_choice("pivot", pivot, (True, False))
     band = as_band(AB, lower, upper)
     packed = by_columns(band, upper, lower if pivot else 0)
     pivots = np.empty(packed.shape[:2], np.int32)
@@ -69,7 +70,7 @@ def banded_lu(AB, lower, upper, *, pivot=True):
         factors, exchanges, _ = factorise(packed[0].T, lower, upper, overwrite_ab=True)
         packed, pivots = np.ascontiguousarray(factors.T)[None], exchanges[None].astype(np.int32)
     else:
-        band_lu(packed, lower, upper, pivots, bool(pivot))
+        band_lu(packed, lower, upper, pivots, pivot)
     if not pivot:
         for diagonal in packed[..., upper]:
             check_minors(diagonal, 0, packed.shape[1])

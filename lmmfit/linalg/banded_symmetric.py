@@ -126,7 +126,8 @@ class BandedCholesky(Factor):
             ``inv(U.T) @ b``.
         """
         b, vector = self._prepare(b)
-        band_half_solve(self._flat(self.packed), self._flat(b), True)
+        if b.size:
+            band_half_solve(self._flat(self.packed), self._flat(b), True)
         return b[..., 0] if vector else b
 
     def logdet(self):
@@ -150,7 +151,8 @@ class BandedCholesky(Factor):
             The upper half of A in band storage.
         """
         product, u = np.zeros(self.packed.shape), self.upper
-        for offset in range(u + 1):  # the element (j - offset, j) sums over the rows above
+        last = min(u, self.shape[-1] - 1)
+        for offset in range(last + 1):  # the element (j - offset, j) sums over the rows above
             for k in range(u + 1 - offset):
                 product[..., offset:, u - offset] += (
                     self.packed[..., offset:, u - offset - k]
@@ -174,7 +176,7 @@ class BandedCholesky(Factor):
         packed, u = self._flat(self.packed), self.upper
         m, n = packed.shape[:2]
         factors = np.zeros((m, n, 2 * u + 1))  # as L times diag(U) U
-        for offset in range(u + 1):
+        for offset in range(min(u, n - 1) + 1):
             elements = packed[:, offset:, u - offset]
             first = packed[:, : n - offset, u]
             factors[:, offset:, u - offset] = elements * first

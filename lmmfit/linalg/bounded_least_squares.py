@@ -13,7 +13,7 @@ case, and Bjorck (1996), section 2.4, for the correction ``S S'g``.
 import numpy as np
 
 from lmmfit.linalg._check import lapack
-from lmmfit.linalg._scaling import power_of_two
+from lmmfit.linalg._scaling import ScaledSystem, exponent
 from lmmfit.linalg.lstsq import least_squares
 from lmmfit.linalg.orthogonal import qr
 from lmmfit.linalg.refinement import refine, residual
@@ -23,14 +23,13 @@ __all__ = ["LeastSquaresProblem"]
 
 
 class LeastSquaresProblem:
-    """The problem scaled by powers of two, which is exact: columns and right-hand sides."""
+    """The problem with its columns scaled, and a proof of full rank if there is one."""
 
     def __init__(self, a, b):
         self.factor, self.given = qr(a, pivot=False), (a, b)
-        self.columns, size = power_of_two(a, axis=0), power_of_two(b, axis=0)
-        self.a, self.b = a * self.columns, b * size
-        self.at, self.rows = np.ascontiguousarray(self.a.T), np.ascontiguousarray(self.a)
-        self.unscale = self.columns[:, None] / size
+        self.system = ScaledSystem(a, b, scale_rows=False)
+        self.a, self.at, self.b = self.system.a, self.system.at, self.system.b
+        self.rows = np.ascontiguousarray(self.a)
         self.alpha, self.root = np.inf, None
         triangle = np.linalg.qr(self.a, mode="r")
         if triangle.diagonal().all():
@@ -57,8 +56,7 @@ class LeastSquaresProblem:
 
     def solve(self, refined):
         """Return the solution as a pair, and the number of corrections."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            high = least_squares(*self.given, method="qr").x / self.unscale
+        high = least_squares(self.a, self.b, method="qr").x
         if not refined or not self.proved:
             return high, np.zeros_like(high), 0
 
@@ -76,13 +74,16 @@ class LeastSquaresProblem:
         r, rest = residual(self.at, high, low, self.b)
         gradient, left = self._gradient(r, rest)
         size = np.abs(self.a) @ (np.abs(high) + np.abs(low)) + np.abs(self.b)
-        hidden = 1.01 * gamma(2 * n + 2) ** 2 * size + TINY  # of the residual
+        tiny = TINY * (1.0 + np.abs(high).sum(axis=0) + np.abs(r).sum(axis=0))
+        hidden = 1.01 * gamma(2 * n + 2) ** 2 * size + tiny  # of the residual
         sizes = np.abs(self.at) @ (np.abs(r) + np.abs(rest))
-        hidden = 1.01 * (np.abs(self.at) @ hidden + gamma(2 * m + 2) ** 2 * sizes) + np.abs(left)
+        hidden = np.abs(self.at) @ hidden + gamma(2 * m + 2) ** 2 * sizes
+        hidden = 1.01 * hidden + np.abs(left) + tiny
         root = np.abs(self.root)
         t = self.root.T @ gradient
         hidden = 1.01 * (root.T @ (hidden + gamma(2 * n + 8) * np.abs(gradient))) + TINY
-        lost = self.alpha / (1.0 - self.alpha) * np.linalg.norm(np.abs(t) + hidden, axis=0)
+        length = np.sqrt(n) * (np.abs(t) + hidden).max(axis=0)  # no squares of what is tiny
+        lost = self.alpha / (1.0 - self.alpha) * length
         error = np.abs(self.root @ t) + 1.01 * (
             root @ (hidden + gamma(2 * n + 8) * np.abs(t))
             + np.linalg.norm(root, axis=1)[:, None] * lost
@@ -92,12 +93,14 @@ class LeastSquaresProblem:
     def backward_error(self, high):
         """Relative size of a change of A that makes x exact (Stewart 1977), in the 2-norm."""
         r, rest = residual(self.at, high, np.zeros_like(high), self.b)
-        unit = power_of_two(self.given[0])  # one for all columns: the norm is the user's
-        columns = self.columns[:, None] / unit
-        norm, length = np.linalg.norm(self.given[0] * unit), np.linalg.norm(r, axis=0)
-        gradient = np.linalg.norm(self._gradient(r, rest)[0] / columns, axis=0)
-        turned = np.divide(gradient, norm * length, out=np.zeros(len(length)), where=length > 0.0)
-        size = norm * np.linalg.norm(high * columns, axis=0)
+        unit, columns = exponent(self.given[0]), self.system.columns[:, None]
+        norm = np.linalg.norm(np.ldexp(self.given[0], -unit))
+        length = np.linalg.norm(r, axis=0)
+        with np.errstate(over="ignore"):
+            gradient = np.ldexp(self._gradient(r, rest)[0], columns - unit)
+            size = norm * np.linalg.norm(np.ldexp(high, unit - columns), axis=0)
+        turned = np.divide(np.linalg.norm(gradient, axis=0), norm * length,
+                           out=np.zeros(len(length)), where=length > 0.0)  # fmt: skip
         shifted = np.divide(
             length, size, out=np.where(length > 0.0, np.inf, 0.0), where=size > 0.0
         )

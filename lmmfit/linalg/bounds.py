@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
-from lmmfit.linalg._scaling import equilibrate, power_of_two
+from lmmfit.linalg._scaling import ScaledSystem, exponent
 from lmmfit.linalg.bounded_least_squares import LeastSquaresProblem
 from lmmfit.linalg.gaussian import LU, lu
 from lmmfit.linalg.orthogonal import QR
@@ -20,7 +20,7 @@ __all__ = ["BoundedSolution", "solve_with_bounds"]
 _MOST_DIGITS = 15  # decimal digits that double precision holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BoundedSolution:
     """A solution and what is known of its error, from `solve_with_bounds`.
 
@@ -40,7 +40,8 @@ class BoundedSolution:
         ``(A + dA) x = b`` exactly, as computed from the residual; for least squares, the
         smaller of two such changes in the Frobenius norm (Stewart 1977).
     verified : bool
-        False if A is too close to a singular matrix to prove anything: bounds are infinite.
+        False if A is too close to a singular matrix to prove anything, or the solution is
+        beyond the range of double precision: bounds are infinite.
     n_refinements : int
         Corrections made after Gaussian elimination.
     factor : LU or QR
@@ -105,7 +106,7 @@ def solve_with_bounds(A, b, *, refine=True):
     Warns
     -----
     scipy.linalg.LinAlgWarning
-        If nothing can be proved: the bounds are infinite and no digit can be trusted.
+        If no digit can be trusted, with the reason.
 
     Raises
     ------
@@ -144,18 +145,19 @@ def solve_with_bounds(A, b, *, refine=True):
     problem = _Problem(a, right) if square else LeastSquaresProblem(a, right)
     high, low, steps = problem.solve(refine)
     bound = problem.bound(high, low)
-    x, error_bound = high * problem.unscale, bound * problem.unscale + 1e-323
-    error_bound[:, ~right.any(axis=0)] = 0.0  # x = 0 solves exactly
+    with np.errstate(over="ignore", invalid="ignore"):  # a solution may be beyond all floats
+        x = problem.system.unscale(high)
+        error_bound = problem.system.unscale(bound) + 1e-323  # subnormal numbers are rounded
+    error_bound = np.where(np.isfinite(x) & np.isfinite(error_bound), error_bound, np.inf)
+    verified = bool(np.isfinite(error_bound).all())
+    if problem.proved:
+        error_bound[:, ~right.any(axis=0)] = 0.0  # x = 0, and there is no other
     relative = _relative(x, error_bound)
-    verified = bool(np.isfinite(bound).all())
     if not np.isfinite(relative).all():
-        why = "the bound of its error exceeds it; refine=True may help"
-        if not verified:
-            condition = problem.factor.condition(np.inf)
-            why = f"A is singular to working precision (condition number about {condition:.1e})"
         warnings.warn(
-            f"no digit of the solution can be trusted: {why}.", LinAlgWarning, stacklevel=2
-        )
+            f"no digit of the solution can be trusted: {_reason(problem, verified, refine)}.",
+            LinAlgWarning, stacklevel=2,
+        )  # fmt: skip
     numbers = relative, _digits(relative), problem.backward_error(high)
     if vector:
         x, error_bound = x[:, 0], error_bound[:, 0]
@@ -164,58 +166,79 @@ def solve_with_bounds(A, b, *, refine=True):
 
 
 class _Problem:
-    """The system scaled by powers of two, which is exact: rows, columns and right-hand sides."""
+    """The system, scaled, and an approximate inverse if one can be proved."""
 
     def __init__(self, a, b):
+        self.system = ScaledSystem(a, b)
         self.factor, self.given = lu(a), b
-        self.rows, columns = equilibrate(a)
-        self.a = a * self.rows[:, None] * columns
-        self.at = np.ascontiguousarray(self.a.T)
-        size = power_of_two(b * self.rows[:, None], axis=0)
-        self.b = b * self.rows[:, None] * size
-        self.unscale = columns[:, None] / size
-        self.residual_scale = 1.0 / (self.rows[:, None] * size)
-        found = verified_inverse(self.a)
+        self.norm = np.linalg.norm(np.ldexp(a, -exponent(a)), np.inf), exponent(a)
+        found = verified_inverse(self.system.a)
         self.inverse = found if found is not None and found.alpha < 1.0 else None
+
+    @property
+    def proved(self):
+        """Whether A is shown to be nonsingular."""
+        return self.inverse is not None
 
     def solve(self, refined):
         """Return the solution as a pair, and the number of corrections."""
         start = None
-        if self.factor.logdet() > -np.inf or self.inverse is None or not refined:
+        if self.factor.logdet() > -np.inf or not self.proved or not refined:
             with np.errstate(over="ignore", invalid="ignore"):
-                start = self.factor.solve(self.given) / self.unscale
+                start = self.system.scale(self.factor.solve(self.given))
         if start is None or not np.isfinite(start).all():
-            start = np.zeros_like(self.b) if self.inverse is None else self.inverse.correct(self.b)
-        if not refined or self.inverse is None:
+            b = self.system.b
+            start = self.inverse.correct(b) if self.proved else np.zeros_like(b)
+        if not refined or not self.proved:
             return start, np.zeros_like(start), 0
-        high, low, sizes, _ = refine_pair(self.at, self.b, start, self.inverse.correct)
+        system = self.system
+        high, low, sizes, _ = refine_pair(system.at, system.b, start, self.inverse.correct)
         return high, low, len(sizes)
 
     def bound(self, high, low):
         """Bound ``|exact - high|``: the pair's error by the proof, and the rest of the pair."""
-        if self.inverse is None:
+        if not self.proved:
             return np.full(high.shape, np.inf)
-        r, rest = residual(self.at, high, low, self.b)
-        size = np.abs(self.a) @ (np.abs(high) + np.abs(low)) + np.abs(self.b)
-        hidden = np.abs(rest) + 1.01 * gamma(2 * len(r) + 2) ** 2 * size + TINY
-        first = self.inverse.times(r, hidden)
+        a, b = self.system.a, self.system.b
+        r, rest = residual(self.system.at, high, low, b)
+        x = np.abs(high) + np.abs(low)
+        hidden = np.abs(rest) + 1.01 * gamma(2 * len(r) + 2) ** 2 * (np.abs(a) @ x + np.abs(b))
+        first = self.inverse.times(r, hidden + TINY * (1.0 + x.sum(axis=0)))
         largest = first.max(axis=0) / (1.0 - self.inverse.alpha)
         error = first + self.inverse.rows[:, None] * largest * (1.0 + 1e-14)
         return (np.abs(low) + error) * (1.0 + 1e-14)
 
     def backward_error(self, high):
         """``norm(r) / (norm(A) norm(x))`` of what is returned (Rigal and Gaches 1967)."""
-        r = residual(self.at, high, np.zeros_like(high), self.b)[0] * self.residual_scale
-        size = self.factor.norms[np.inf] * np.abs(high * self.unscale).max(axis=0)
-        r = np.abs(r).max(axis=0)
-        return np.divide(r, size, out=np.where(r > 0.0, np.inf, 0.0), where=size > 0.0)
+        system, (norm, unit) = self.system, self.norm
+        r = residual(system.at, high, np.zeros_like(high), system.b)[0]
+        x = np.where(high != 0.0, np.frexp(high)[1] - system.columns[:, None], -(10**6))
+        top = x.max(axis=0)
+        x = np.abs(np.ldexp(high, -(system.columns[:, None] + top))).max(axis=0)
+        with np.errstate(over="ignore"):
+            r = np.abs(np.ldexp(r, system.rows[:, None] - unit - top)).max(axis=0)
+        return np.divide(r, norm * x, out=np.where(r > 0.0, np.inf, 0.0), where=x > 0.0)
+
+
+def _reason(problem, verified, refined):
+    """Say why nothing is known of a solution."""
+    if not problem.proved:
+        condition = problem.factor.condition(np.inf)
+        return f"A is singular to working precision (condition number about {condition:.1e})"
+    if not verified:
+        return "it is beyond the range of double precision"
+    if refined:
+        return "it may be zero; error_bound tells how far from it"
+    return "the bound of its error exceeds it. Use refine=True"
 
 
 def _relative(x, bound):
     """Bound the relative error from x, the exact solution being within `bound` of it."""
     top, largest = bound.max(axis=0), np.abs(x).max(axis=0)
-    room = np.where(np.isfinite(top), largest - top, 0.0)
-    out = np.where(top > 0.0, np.inf, 0.0)
+    with np.errstate(invalid="ignore"):
+        room = largest - top
+    room = np.where(np.isfinite(top) & np.isfinite(largest), room, 0.0)
+    out = np.where(top == 0.0, 0.0, np.inf)
     return np.divide(top, room, out=out, where=room > 0.0) * (1.0 + 1e-14)
 
 

@@ -58,7 +58,7 @@ class NearDependency:
         return f"{self.column!r} is nearly {text}: what is left is {self.residual:.2g} of its {of}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DesignDiagnosis:
     """What `diagnose_design` finds; printing it gives a report.
 
@@ -174,6 +174,8 @@ def diagnose_design(A, names=None):
         raise ValueError(f"A has fewer rows than columns, {a.shape}: its columns are dependent.")
     if names is None:
         names = [f"x{j}" for j in range(n)] if found is None else list(found)
+    if isinstance(names, str):
+        raise TypeError(f"names must be a sequence of names, one a column; got {names!r}.")
     names = tuple(map(str, names))
     if len(names) != n:
         raise ValueError(f"names has {len(names)} names; A has {n} columns.")
@@ -317,7 +319,7 @@ def _dependencies(root, names, scale, given, centred, constant):
 
 def _pick(spectrum, constant, limit):
     """Choose as many columns as there are small singular values, late ones where it can be."""
-    small = spectrum.sizes * limit < spectrum.sizes[0]
+    small = (spectrum.sizes * limit < spectrum.sizes[0]) | (spectrum.sizes == 0.0)
     rows, picked = spectrum.vectors[:, small].copy(), []
     for _ in range(rows.shape[1]):
         sizes = np.linalg.norm(rows, axis=1)
@@ -398,6 +400,9 @@ def _advice(found):
             if best > _STRONG:
                 yield "  Then drop or combine those that still depend on others."
     elif best > _STRONG:
+        if found.condition_number > 100.0 * best:
+            yield "advice: scale the columns. Then drop or combine those named above."
+            return
         yield (
             "advice: neither centring nor scaling helps; drop or combine the columns named above."
         )

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from scipy.sparse import issparse
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side, lapack
 from lmmfit.linalg._norms import check_norm, dense_norms
+from lmmfit.linalg._scaling import EPS, exponent
 from lmmfit.linalg.gaussian import lu
 from lmmfit.linalg.sparse import as_sparse
 from lmmfit.linalg.verified import inverse_norm_bound
@@ -35,7 +37,8 @@ def condition_number(A, norm=2, *, exact=False):
     Returns
     -------
     float
-        ``inf`` if the matrix is singular to working precision.
+        ``inf`` where a pivot or a singular value is computed as zero; a matrix that is
+        singular but for rounding has one of about 1e16.
 
     Raises
     ------
@@ -209,31 +212,44 @@ of the size 0.01 may make A singular. The theorem holds for norm(dA) < 0.00498.
     """
     norm = check_norm(norm)
     a = as_matrix(A, square=True, double=True)
-    right, _ = as_right_hand_side(b, a.shape[:1])
-    if right.shape[1] != 1:
-        raise ValueError(f"b must be one right-hand side (n,); it has {right.shape[1]} columns.")
-    slack = 1.0 + 8.0 * (len(a) + 4) * np.finfo(float).eps
-    size_b = float(np.linalg.norm(right[:, 0], norm))
+    right, vector = as_right_hand_side(b, a.shape[:1])
+    if not vector:
+        raise ValueError(f"b must be one right-hand side (n,); it has the shape {right.shape}.")
+    size_a, size_b = _norm(a, norm), _norm(right[:, 0], norm, from_below=True)
     if not size_b:
         raise ValueError("b is zero: so is x, and a relative change of it has no meaning.")
-    size_a = float(np.linalg.norm(a, norm)) * slack
     size_da, size_db = _size(dA, a.shape, "dA", norm), _size(db, a.shape[:1], "db", norm)
     inverse = inverse_norm_bound(a, norm)
-    if not math.isfinite(inverse):
+    if inverse == np.inf:
         raise np.linalg.LinAlgError(
             "A is singular to working precision: any perturbation may make it singular."
         )
-    r = size_da * inverse * slack
-    if r >= 1.0:
+    r = size_da * inverse
+    if r >= 1:
         raise np.linalg.LinAlgError(
-            f"r = norm(dA) * norm(inv(A)) = {r:.3g} is not below 1: a perturbation of the size "
-            f"{size_da:.3g} may make A singular. The theorem holds for norm(dA) < "
-            f"{1.0 / inverse:.3g}."
+            f"r = norm(dA) * norm(inv(A)) = {float(r):.3g} is not below 1: a perturbation of the "
+            f"size {float(size_da):.3g} may make A singular. The theorem holds for norm(dA) < "
+            f"{float(1 / inverse):.3g}."
         )
-    after = inverse / (1.0 - r) * slack
-    relative = after * (size_da + size_a * (size_db / size_b)) * slack**2
-    numbers = r, size_a * inverse * slack, relative, inverse, after
-    return PerturbationBound(*map(float, numbers), norm)
+    after = inverse / (1 - r)
+    relative = after * (size_da + size_a * size_db / size_b)
+    return PerturbationBound(*map(_upward, (r, size_a * inverse, relative, inverse, after)), norm)
+
+
+def _norm(array, norm, *, from_below=False):
+    """Bound a norm by a rational number, which neither overflows nor underflows."""
+    unit, slack = int(exponent(array)), 16.0 * (len(array) + 4) * EPS
+    size = float(np.linalg.norm(np.ldexp(array, -unit), norm))
+    return Fraction(size * (1.0 - slack if from_below else 1.0 + slack)) * Fraction(2) ** unit
+
+
+def _upward(value):
+    """Round a rational number to a float that is not below it."""
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return math.inf
+    return nearest if nearest >= value else math.nextafter(nearest, math.inf)
 
 
 def _size(perturbation, shape, name, norm):
@@ -242,11 +258,13 @@ def _size(perturbation, shape, name, norm):
         size = float(as_matrix([[perturbation]], name, double=True)[0, 0])
         if size < 0.0:
             raise ValueError(f"{name} is a norm and must not be negative; got {size}.")
-        return size
+        return Fraction(size)
     if len(shape) == 2:
         array = as_matrix(perturbation, name, double=True)
         if array.shape != shape:
             raise ValueError(f"{name} must have the shape of A, {shape}; it has {array.shape}.")
-    else:
-        array = as_right_hand_side(perturbation, shape, name=name)[0][:, 0]
-    return float(np.linalg.norm(array, norm)) * (1.0 + 8.0 * shape[0] * np.finfo(float).eps)
+        return _norm(array, norm)
+    array, vector = as_right_hand_side(perturbation, shape, name=name)
+    if not vector:
+        raise ValueError(f"{name} must have the shape {shape}; it has {array.shape}.")
+    return _norm(array[:, 0], norm)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg.blas import get_blas_funcs
 from scipy.sparse import issparse
 
-from lmmfit.linalg._check import as_matrix, lapack
+from lmmfit.linalg._check import as_matrix, check_choice, lapack
 from lmmfit.linalg._dense_kernels import elimination_extremes, lu_factor
 from lmmfit.linalg._factor import Factor, from_rcond, frozen, permutation_sign, row_order
 from lmmfit.linalg._norms import checked_norms
@@ -26,7 +26,8 @@ def lu(A, *, pivot=True):
     ----------
     A : array_like or sparse array of shape (n, n), or array_like of shape (..., n, n)
         A matrix; a SciPy sparse array, which SuperLU factors; or a stack of small matrices,
-        each factored by itself. float32 is kept, other numbers become float64.
+        each factored by itself. float32 is kept for one dense matrix; other numbers become
+        float64.
     pivot : bool, default=True
         Partial pivoting: move the largest element of the column to the diagonal. Without it
         the elements may grow without bound; it shows why pivoting matters, and is safe for
@@ -35,13 +36,14 @@ def lu(A, *, pivot=True):
     Returns
     -------
     LU, StackedLU or SparseLU
-        Frozen; `solve` takes any number of right-hand sides. A singular matrix is factored
-        too: its `logdet` is ``-inf``, its `condition` ``inf``, and `solve` raises.
+        Frozen; `solve` takes any number of right-hand sides. A singular dense matrix is
+        factored too: its `logdet` is ``-inf``, its `condition` ``inf``, and `solve` raises.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        Without pivoting, if a leading minor is zero.
+        Without pivoting, if a leading minor is zero; if a sparse matrix is singular; if
+        elements overflow.
     TypeError, ValueError
         If `A` is not a square array of finite real numbers.
 
@@ -59,6 +61,7 @@ def lu(A, *, pivot=True):
     >>> lu([[1e-20, 1.0], [1.0, 1.0]], pivot=False).solve([1.0, 2.0])
     array([0., 1.])
     """
+    pivot = check_choice("pivot", pivot, (True, False))
     if issparse(A):
         return sparse_lu(A, pivot)
     a = as_matrix(A, square=True, stack=True, finite=False)
@@ -69,7 +72,10 @@ def lu(A, *, pivot=True):
     if pivot:
         packed, pivots, _ = lapack(a.dtype, "getrf")(work, overwrite_a=True)
     else:
-        packed, pivots = _eliminate(work), np.arange(len(a), dtype=np.int32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            packed, pivots = _eliminate(work), np.arange(len(a), dtype=np.int32)
+    if norms[np.inf] > 1e-18 * np.finfo(a.dtype).max and not np.isfinite(packed).all():
+        raise np.linalg.LinAlgError("elements overflow during the elimination: scale A.")
     return LU(*frozen(packed, pivots), norms)
 
 
@@ -103,8 +109,8 @@ class LU(Factor):
     >>> factor = lu([[2.0, 1.0], [4.0, 6.0]])
     >>> factor.permutation, factor.U[1, 1], factor.sign
     (array([1, 0]), np.float64(-2.0), 1.0)
-    >>> factor
-    LU(n=2, growth_factor=1.0)
+    >>> factor, factor.growth_factor
+    (LU(n=2), 1.0)
     """
 
     packed: np.ndarray
@@ -112,7 +118,7 @@ class LU(Factor):
     norms: dict
 
     def __repr__(self):
-        return f"LU(n={len(self.packed)}, growth_factor={self.growth_factor:.3})"
+        return f"LU(n={len(self.packed)})"
 
     @cached_property
     def permutation(self):

@@ -25,7 +25,8 @@ def least_squares(A, B, *, method="auto", rcond=None):
     """Minimise ``norm(A @ X - B)`` for any number of right-hand sides at once.
 
     Columns are scaled by powers of two first, so that neither the rank nor the digits depend
-    on their units. Where the columns are dependent the solution of minimum norm is returned.
+    on their units. Where the columns are dependent the solution of minimum norm is returned (of
+    a sparse matrix with more than 1000 columns, of minimum norm in the scaled columns).
 
     Parameters
     ----------
@@ -198,24 +199,33 @@ class LeastSquares:
     @property
     def residual_variance(self):
         """Sum of squares over degrees of freedom."""
-        freedom = self.shape[0] - self.rank
-        return self.residual_norm**2 / freedom if freedom else self.residual_norm * np.nan
+        with np.errstate(over="ignore", under="ignore"):
+            return np.square(self._residual_deviation)
 
     @cached_property
     def unscaled_covariance(self):
         """Pseudo-inverse of ``A.T @ A``."""
-        return self._known_root @ self._known_root.T
+        with np.errstate(over="ignore"):
+            return self._known_root @ self._known_root.T
 
     @property
     def covariance(self):
         """Covariance of the coefficients."""
-        return np.multiply.outer(self.residual_variance, self.unscaled_covariance)
+        root = np.multiply.outer(self._residual_deviation, self._known_root)
+        with np.errstate(over="ignore"):
+            return root @ np.swapaxes(root, -1, -2)
 
     @property
     def standard_errors(self):
         """Standard errors of the coefficients."""
-        errors = np.linalg.norm(self._known_root, axis=1)
-        return np.multiply.outer(errors, np.sqrt(self.residual_variance))
+        unit = power_of_two(self._known_root, axis=1)
+        errors = np.linalg.norm(self._known_root * unit[:, None], axis=1) / unit
+        return np.multiply.outer(errors, self._residual_deviation)
+
+    @property
+    def _residual_deviation(self):
+        freedom = self.shape[0] - self.rank
+        return self.residual_norm / np.sqrt(freedom) if freedom else self.residual_norm * np.nan
 
     @property
     def _known_root(self):
@@ -250,18 +260,20 @@ def _sparse(a, B):
                 f"{gradient / size:.1e} of norm(A) norm(r). Scale or drop columns that nearly "
                 "depend on others.", LinAlgWarning, stacklevel=3,
             )  # fmt: skip
-        x[:, column] = scale * solution
+        x[:, column] = solution
 
-    residuals = np.linalg.norm(b - a @ x, axis=0)
-    if vector:
-        x, residuals = x[:, 0], float(residuals[0])
-    return LeastSquares(x, residuals, "lsmr", a.shape, _sparse_root(a, scale))
+    root = _sparse_root(a, scale)
+    if root is None:
+        x *= scale[:, None]
+    else:
+        x, root = _shortest(a, b, x, root, scale)
+    return _publish(a, b, x, root, "lsmr", vector)
 
 
 def _sparse_root(a, scale):
-    """Root of the pseudo-inverse from A.T @ A, where that is small enough to write out."""
+    """Root of the pseudo-inverse of the scaled A.T @ A, if that is small enough to write out."""
     if a.shape[1] > _MOST_COLUMNS:
         return None
     gram = (a.T @ a).toarray() * scale * scale[:, None]
     root = cholesky_root(gram)
-    return scale[:, None] * (eigen_root(gram) if root is None else root)
+    return eigen_root(gram) if root is None else root

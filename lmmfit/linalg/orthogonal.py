@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmfit.linalg._check import as_matrix, as_right_hand_side, lapack
+from lmmfit.linalg._check import as_matrix, as_right_hand_side, check_choice, lapack
 from lmmfit.linalg._factor import Factored, from_rcond, frozen
 from lmmfit.linalg._norms import check_norm
 
@@ -51,6 +51,7 @@ def qr(A, *, pivot=True, rcond=None):
     >>> factor.rank, factor.permutation
     (1, array([1, 0]))
     """
+    pivot = check_choice("pivot", pivot, (True, False))
     a = as_matrix(A)
     rcond = check_rcond(rcond, a.shape, a.dtype)
     work = np.array(a, order="F")
@@ -62,7 +63,7 @@ def qr(A, *, pivot=True, rcond=None):
         size = int(work_size(*a.shape)[0])
         packed, tau, *_ = factor(work, lwork=size, overwrite_a=True)
         order = np.arange(a.shape[1])
-    return QR(*frozen(packed, tau, order), bool(pivot), rcond)
+    return QR(*frozen(packed, tau, order), pivot, rcond)
 
 
 def check_rcond(rcond, shape, dtype=np.float64):

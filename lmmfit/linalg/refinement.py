@@ -7,13 +7,13 @@ import numpy as np
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
 from lmmfit.linalg._residual_kernels import pair_residual
-from lmmfit.linalg._scaling import EPS, power_of_two
+from lmmfit.linalg._scaling import EPS, ScaledSystem
 from lmmfit.linalg.gaussian import lu
 
 __all__ = ["Refinement", "iterative_refinement", "refine", "residual"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Refinement:
     """A refined solution, from `iterative_refinement`.
 
@@ -91,24 +91,27 @@ def iterative_refinement(A, b, x=None, *, factor=None, max_iter=20):
     """
     a = as_matrix(A, square=True, double=True)
     right, vector = as_right_hand_side(b, a.shape[:1])
-    max_iter = operator.index(max_iter)
+    if operator.index(max_iter) < 0:
+        raise ValueError(f"max_iter must not be negative; got {max_iter}.")
     factor = lu(a) if factor is None else factor
-    start = factor.solve(right) if x is None else as_right_hand_side(x, a.shape[:1], name="x")[0]
-    if start.shape != right.shape:
-        raise ValueError(f"x has {start.shape[1]} columns and b {right.shape[1]}.")
-    scale_a, scale_b = power_of_two(a), power_of_two(right, axis=0)
-    at = np.ascontiguousarray((a * scale_a).T)
+    system = ScaledSystem(a, right)
 
     def correct(r, _):
-        size = power_of_two(r, axis=0)  # a residual may be too small for a float32 factor
-        return factor.solve(r * size).astype(np.float64) / (scale_a * size)
+        # within the range of a float32 factor, whatever the units of A and b
+        sizes = np.where(r != 0.0, np.frexp(r)[1] + system.rows[:, None], -(10**6)).max(axis=0)
+        sizes = np.where(sizes > -(10**6), sizes, 0)
+        step = factor.solve(np.ldexp(r, system.rows[:, None] - sizes)).astype(np.float64)
+        return np.ldexp(step, system.columns[:, None] + sizes)
 
-    # x of the scaled system is x * scale_b / scale_a
-    unscale = scale_a / scale_b
-    high, low, sizes, done = refine(
-        at, right * scale_b, start.astype(np.float64) / unscale, correct, max_iter
-    )
-    high, low = high * unscale, low * unscale
+    if x is None:
+        start = correct(system.b, None)
+    else:
+        given = as_right_hand_side(x, a.shape[:1], name="x")[0]
+        if given.shape != right.shape:
+            raise ValueError(f"x has {given.shape[1]} columns and b {right.shape[1]}.")
+        start = system.scale(given)
+    high, low, sizes, done = refine(system.at, system.b, start, correct, max_iter)
+    high, low = system.unscale(high), system.unscale(low)
     if vector:
         high, low = high[:, 0], low[:, 0]
     return Refinement(high, low, len(sizes), done, tuple(sizes))

@@ -20,7 +20,7 @@ def as_sparse(A, name="A"):
         raise ValueError(f"{name} is empty: its shape is {A.shape}.")
     if A.dtype.kind == "c":
         raise TypeError(f"{name} is complex; only real matrices are supported.")
-    a = csc_array(A, dtype=np.float64)
+    a = csc_array(A, dtype=np.float64, copy=True)
     if not np.isfinite(a.data).all():
         k = int(np.flatnonzero(~np.isfinite(a.data))[0])
         column = int(np.searchsorted(a.indptr, k, side="right")) - 1
@@ -34,12 +34,13 @@ def as_sparse(A, name="A"):
 class SparseLU(Factor):
     """``A[rows][:, columns] = L @ U`` of a sparse matrix, from `lu`.
 
-    Columns are ordered for little fill. It holds a SuperLU object, which does not pickle.
+    Columns are ordered for little fill. A pickle holds the matrix, which is factored again.
 
     Attributes
     ----------
     superlu : scipy.sparse.linalg.SuperLU
     matrix : scipy.sparse.csc_array of shape (n, n)
+    pivot : bool
     shape : tuple
     L, U : scipy.sparse.csc_array of shape (n, n)
         Unit lower and upper triangular.
@@ -63,6 +64,10 @@ class SparseLU(Factor):
 
     superlu: object
     matrix: object
+    pivot: bool = True
+
+    def __reduce__(self):
+        return sparse_lu, (self.matrix, self.pivot)
 
     def __repr__(self):
         return f"SparseLU(n={self.shape[0]}, nonzeros={self.superlu.nnz})"
@@ -142,11 +147,17 @@ def sparse_lu(A, pivot=True):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SuperLU says "exactly singular" twice
         try:
-            return SparseLU(splu(a, **options), a)
+            factor = splu(a, **options)
         except RuntimeError as error:
             raise np.linalg.LinAlgError(
                 f"A is singular: {error}. least_squares(A, b) gives a solution of minimum norm."
             ) from error
+    if not pivot and not np.array_equal(factor.perm_r, factor.perm_c):
+        raise np.linalg.LinAlgError(
+            "a pivot is zero: A has no LU factorization without row exchanges. Use "
+            "lu(A, pivot=True)."
+        )
+    return SparseLU(factor, a, pivot)
 
 
 def _sign(order):

@@ -206,7 +206,8 @@ class StackedLDL(_Stacked):
             ``inv(L @ sqrt(D)) @ b``.
         """
         b, vector = self._prepare(b)
-        ldl_solve(*self._flat(self.packed, b), True)
+        if b.size:
+            ldl_solve(*self._flat(self.packed, b), True)
         return b[..., 0] if vector else b
 
     def logdet(self):

@@ -26,8 +26,8 @@ def cholesky(A):
     ----------
     A : array_like of shape (n, n) or (..., n, n)
         A matrix, or a stack of small ones. Elements that mirror each other must agree to
-        1e-10 of the largest one (float32: 1e-5); their mean is taken. float32 is kept for
-        one matrix.
+        1e-10 of the largest ones of their rows (float32: 1e-5); their mean is taken. float32
+        is kept for one matrix.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def ldl(A, *, pivot="auto"):
     >>> ldl([[0.0, 1.0], [1.0, 0.0]]).inertia
     Inertia(positive=1, negative=1, zero=0)
     """
-    check_choice("pivot", pivot, ("auto", False, True))
+    pivot = check_choice("pivot", pivot, ("auto", False, True))
     a = as_matrix(A, square=True, stack=True, finite=False)
     if a.ndim > 2:
         if pivot is True:
@@ -315,9 +315,9 @@ def _cholesky(a, work, norm):
     factor, failed = lapack(a.dtype, "potrf")(work.T, lower=1, clean=1, overwrite_a=True)
     if failed:
         row = factor[failed - 1, : failed - 1]
-        raise NotPositiveDefiniteError(
-            *describe_failure(a, int(failed), a[failed - 1, failed - 1] - row @ row)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            pivot = a[failed - 1, failed - 1] - row @ row
+        raise NotPositiveDefiniteError(*describe_failure(a, int(failed), pivot))
     return Cholesky(frozen(factor.T), norm)
 
 

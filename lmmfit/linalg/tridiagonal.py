@@ -61,7 +61,7 @@ def tridiagonal_solve(lower, diag, upper, b, *, pivot="auto"):
     >>> tridiagonal_solve([1.0], [0.0, 0.0], [1.0], [2.0, 3.0])
     array([3., 2.])
     """
-    check_choice("pivot", pivot, ("auto", False, True))
+    pivot = check_choice("pivot", pivot, ("auto", False, True))
     main = _array(diag, "diag", 1)
     if not main.size:
         raise ValueError(f"diag is empty: its shape is {main.shape}.")

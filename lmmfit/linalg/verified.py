@@ -9,6 +9,7 @@ References: Rump (2010), Verification methods, Acta Numerica 19, sections 10.1 a
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def verified_inverse(a):
             continue
         with np.errstate(all="ignore"):
             found = attempt(a)
-        if found is not None and (best is None or found.alpha < best.alpha):
+        if found is not None and (best is None or not found.alpha >= best.alpha):
             best = found
         if best is not None and best.alpha < 0.5:
             break
@@ -136,6 +137,7 @@ def _prove(a, inverse):
     gap[np.diag_indices(n)] -= 1.0
     hidden = np.abs(inverse) @ np.abs(a).sum(axis=1) + 1.0
     rows = (np.abs(gap).sum(axis=1) + gamma(2 * n + 8) * hidden) * (1.0 + 1e-14 * n) + TINY
+    rows = np.where(np.isfinite(rows), rows, np.inf)
     return Inverse(inverse, None, rows, float(rows.max()))
 
 
@@ -161,17 +163,21 @@ def inverse_norm_bound(a, norm):
 
     Returns
     -------
-    float
+    fractions.Fraction, or float
+        A rational number, because its size may be beyond that of any float.
     """
-    r, c = equilibrate(a)
-    found = verified_inverse(a * r[:, None] * c)
+    rows, columns = equilibrate(a)
+    found = verified_inverse(np.ldexp(a, -(rows[:, None] + columns)))
     if found is None or not found.alpha < 1.0:
         return np.inf
-    with np.errstate(over="ignore"):
-        size, gap = found.elementwise_bound()
-        size, gap = c[:, None] * size * r, c[:, None] * gap * r
-        slack = 1.0 + 8.0 * (len(a) + 4) * EPS
-        if norm != 2:
-            return float(np.linalg.norm(size, norm)) * slack
-        center = np.linalg.norm(c[:, None] * found.high * r, 2) * (1.0 + 1e-12)
-        return float(center + np.linalg.norm(gap)) * slack
+    size, gap = found.elementwise_bound()
+    unscale = -(columns[:, None] + rows)
+    top = int((np.frexp(size)[1] + unscale).max())
+    size, gap = np.ldexp(size, unscale - top), np.ldexp(gap, unscale - top)
+    slack = 1.0 + 16.0 * (len(a) + 4) * EPS
+    if norm == 2:
+        center = np.linalg.norm(np.ldexp(found.high, unscale - top), 2) * (1.0 + 1e-12)
+        value = center + np.linalg.norm(gap)
+    else:
+        value = np.linalg.norm(size, norm)
+    return Fraction(float(value * slack)) * Fraction(2) ** top
