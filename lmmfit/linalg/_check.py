@@ -8,6 +8,8 @@ from scipy.linalg.lapack import get_lapack_funcs
 __all__ = ["as_matrix", "as_right_hand_side", "check_choice", "check_finite", "check_symmetric",
            "lapack"]  # fmt: skip
 
+_SMALL = 4096  # elements, up to which flags for all of them cost less than a sum's guard
+
 
 @lru_cache(maxsize=256)
 def lapack(dtype, *names):
@@ -74,8 +76,11 @@ def as_right_hand_side(b, shape, dtype=np.float64, name="b"):
             f"it has {given.shape}."
         )
     check_finite(given, name)
-    with np.errstate(over="ignore"):
-        b = np.array(given, dtype=dtype)
+    if given.dtype == dtype:
+        b = given.copy()
+    else:
+        with np.errstate(over="ignore"):
+            b = given.astype(dtype)
     if b.dtype != given.dtype and not np.isfinite(b).all():
         raise ValueError(f"{name} has elements beyond the range of {b.dtype}, the factor's type.")
     return (b[..., None] if vector else b), vector
@@ -141,9 +146,13 @@ def _as_floats(A, name, double):
 
 def check_finite(a, name="A"):
     """Raise ValueError with the first element that is NaN or infinite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(a.sum()) or np.isfinite(a).all():
+    if a.size < _SMALL:
+        if np.isfinite(a).all():
             return
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum writes no array of flags
+            if np.isfinite(a.sum()) or np.isfinite(a).all():
+                return
     place = tuple(map(int, np.argwhere(~np.isfinite(a))[0]))
     raise ValueError(f"{_entry(name, place)} is {a[place]}: all elements must be finite.")
 

@@ -94,7 +94,7 @@ def least_squares(A, B, *, method="auto", rcond=None):
         )
     rcond = check_rcond(rcond, a.shape)
     if method == "auto":
-        x, root = _corrected_normal_equations(a, b)
+        x, root = _corrected_normal_equations(a, b, min(_SAFE, 0.1 / rcond if rcond else _SAFE))
         if root is not None:
             return _publish(a, b, x, root, "normal, refined", vector)
         method = "qr"
@@ -110,7 +110,7 @@ def least_squares(A, B, *, method="auto", rcond=None):
     return _publish(a, b, x, root, method, vector)
 
 
-def _corrected_normal_equations(a, b):
+def _corrected_normal_equations(a, b, limit):
     """Solve the normal equations and refine once; the root is None where they are not safe."""
     if a.shape[0] < a.shape[1]:
         return None, None
@@ -119,7 +119,7 @@ def _corrected_normal_equations(a, b):
     if not np.isfinite(gram).all() or gram.diagonal().min() < 1e-200:
         return None, None
     root = cholesky_root(gram)
-    if root is None or np.linalg.norm(root * np.sqrt(gram.diagonal())[:, None]) > _SAFE:
+    if root is None or np.linalg.norm(root * np.sqrt(gram.diagonal())[:, None]) > limit:
         return None, None
     x = root @ (root.T @ (a.T @ b))
     return x + root @ (root.T @ (a.T @ (b - a @ x))), root

@@ -132,6 +132,11 @@ class TestDeficient:
             assert fit.rank == 1
             np.testing.assert_allclose(fit.x, [0.5, 0.5], atol=1e-5)
 
+    def test_rcond_decides_for_auto_too(self):
+        a = np.column_stack([np.ones(40), np.ones(40) + 0.02 * np.sin(np.arange(40.0))])
+        assert least_squares(a, np.ones(40)).rank == 2
+        assert least_squares(a, np.ones(40), rcond=0.1).rank == 1
+
     def test_minimum_norm_in_the_users_units(self):
         rng = np.random.default_rng(2)
         a = rng.standard_normal((6, 2)) @ rng.standard_normal((2, 4)) * [1.0, 1e3, 1e-3, 1.0]
