@@ -66,7 +66,11 @@ matrices that are not.
     if a.ndim > 2:
         return stacked_ldl(a, StackedCholesky)
     work = _rows(a)
-    return _cholesky(a, work, checked_symmetric_norm(work, a))
+    norm = checked_symmetric_norm(work, a)
+    upper, minor, left = _upper_factor(a, work)
+    if minor:
+        raise NotPositiveDefiniteError(*describe_failure(a, minor, left))
+    return Cholesky(frozen(upper), norm)
 
 
 def ldl(A, *, pivot="auto"):
@@ -114,13 +118,15 @@ def ldl(A, *, pivot="auto"):
     work = _rows(a)
     norm = checked_symmetric_norm(work, a)
     if pivot is True:
-        return bunch_kaufman(a, norm)
-    try:
-        return _ldl(a, work, norm)
-    except NotPositiveDefiniteError:
-        if pivot == "auto":
-            return bunch_kaufman(a, norm)
-        raise
+        return bunch_kaufman(work, norm)
+    lower, d, minor, left = _unit_factor(a, work)
+    if not minor:
+        return LDL(*frozen(lower, d), norm)
+    if pivot == "auto":
+        work = _rows(a)  # the first attempt wrote over it
+        checked_symmetric_norm(work, a)
+        return bunch_kaufman(work, norm)
+    raise NotPositiveDefiniteError(*describe_failure(a, minor, left))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -310,29 +316,30 @@ def _rows(a):
     return np.array(a.T if a.flags.f_contiguous else a, order="C")
 
 
-def _cholesky(a, work, norm):
+def _upper_factor(a, work):
+    """Return U, 0 and None; or None, the leading minor that fails, and the pivot there."""
     # U by rows is its transpose by columns, which is how LAPACK is fastest.
     factor, failed = lapack(a.dtype, "potrf")(work.T, lower=1, clean=1, overwrite_a=True)
-    if failed:
-        row = factor[failed - 1, : failed - 1]
-        with np.errstate(over="ignore", invalid="ignore"):
-            pivot = a[failed - 1, failed - 1] - row @ row
-        raise NotPositiveDefiniteError(*describe_failure(a, int(failed), pivot))
-    return Cholesky(frozen(factor.T), norm)
+    if not failed:
+        return factor.T, 0, None
+    row = factor[failed - 1, : failed - 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return None, int(failed), a[failed - 1, failed - 1] - row @ row
 
 
-def _ldl(a, work, norm):
-    if len(a) <= _SMALL:
-        packed, failed = np.array(work, np.float64)[None], np.empty(1, np.int64)
-        ldl_factor(packed, failed)
-        if failed[0]:
-            minor = int(failed[0])
-            raise NotPositiveDefiniteError(
-                *describe_failure(a, minor, packed[0, minor - 1, minor - 1])
-            )
-        lower, d = np.tril(packed[0], -1).astype(a.dtype), packed[0].diagonal().astype(a.dtype)
-        np.fill_diagonal(lower, 1.0)
-        return LDL(*frozen(np.asfortranarray(lower), d), norm)
-    factor = _cholesky(a, work, norm)
-    root = factor.U.diagonal()
-    return LDL(*frozen(np.asfortranarray((factor.U / root[:, None]).T), root**2), factor.norm)
+def _unit_factor(a, work):
+    """Return L, D, 0 and None; or None twice, the leading minor that fails, and the pivot."""
+    if len(a) > _SMALL:
+        upper, minor, left = _upper_factor(a, work)
+        if minor:
+            return None, None, minor, left
+        root = upper.diagonal()
+        return np.asfortranarray((upper / root[:, None]).T), root**2, 0, None
+    packed, failed = np.array(work, np.float64)[None], np.empty(1, np.int64)
+    ldl_factor(packed, failed)
+    minor, packed = int(failed[0]), packed[0]
+    if minor:
+        return None, None, minor, packed[minor - 1, minor - 1]
+    lower = np.tril(packed, -1).astype(a.dtype)
+    np.fill_diagonal(lower, 1.0)
+    return np.asfortranarray(lower), packed.diagonal().astype(a.dtype), 0, None

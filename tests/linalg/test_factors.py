@@ -264,6 +264,13 @@ class TestSymmetric:
         ):
             ldl(np.eye(3), pivot="no")
 
+    @pytest.mark.parametrize("n", [5, 64, 65, 130])
+    def test_auto_is_pivoted_after_a_failed_attempt(self, n):
+        a = symmetric(np.random.default_rng(n), n)
+        auto, pivoted = ldl(a), ldl(a, pivot=True)
+        assert np.array_equal(auto.packed, pivoted.packed)
+        assert auto.norm == pivoted.norm
+
     def test_singular_indefinite(self):
         factor = ldl(np.zeros((2, 2)), pivot=True)
         assert factor.inertia.zero == 2
