@@ -200,7 +200,8 @@ class LeastSquares:
     def residual_variance(self):
         """Sum of squares over degrees of freedom."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.square(self._residual_deviation)
+            variance = np.square(self._residual_deviation)
+        return variance if np.ndim(variance) else float(variance)
 
     @cached_property
     def unscaled_covariance(self):
