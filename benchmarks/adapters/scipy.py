@@ -4,6 +4,8 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
+from benchmarks._case import drop
+
 DISTRIBUTIONS = ("scipy", "numpy")
 
 
@@ -83,10 +85,6 @@ def bounds(problem):
     """Solve without any bound."""
     a, b = problem.arrays["a"], problem.arrays["b"]
     return {"solve, no bound": lambda: drop(scipy.linalg.solve(a, b))}
-
-
-def drop(_):
-    """Take a result that is not an objective."""
 
 
 VARIANTS = {

@@ -52,6 +52,30 @@ def band_lu(ab, lower, upper, pivots, pivot):
 
 
 @njit
+def _solve_upper(a, above, x):
+    """Solve with U, whose diagonal is at `above`, in place."""
+    n, width = x.shape
+    for j in range(n - 1, -1, -1):
+        for c in range(width):
+            x[j, c] /= a[j, above]
+        for i in range(1, min(above, j) + 1):
+            for c in range(width):
+                x[j - i, c] -= a[j, above - i] * x[j, c]
+
+
+@njit
+def _solve_upper_transposed(a, above, x):
+    """Solve with U', in place."""
+    n, width = x.shape
+    for j in range(n):
+        for i in range(1, min(above, j) + 1):
+            for c in range(width):
+                x[j, c] -= a[j, above - i] * x[j - i, c]
+        for c in range(width):
+            x[j, c] /= a[j, above]
+
+
+@njit
 def band_solve(ab, lower, pivots, b, transposed):
     """Solve with each factored band matrix, or its transpose; `b` (m, n, k) is overwritten."""
     m, n = ab.shape[0], ab.shape[1]
@@ -59,12 +83,7 @@ def band_solve(ab, lower, pivots, b, transposed):
     for s in range(m):
         a, x = ab[s], b[s]
         if transposed:
-            for j in range(n):
-                for i in range(1, min(above, j) + 1):
-                    for c in range(width):
-                        x[j, c] -= a[j, above - i] * x[j - i, c]
-                for c in range(width):
-                    x[j, c] /= a[j, above]
+            _solve_upper_transposed(a, above, x)
             for j in range(n - 1, -1, -1):
                 for i in range(1, min(lower, n - 1 - j) + 1):
                     for c in range(width):
@@ -82,12 +101,7 @@ def band_solve(ab, lower, pivots, b, transposed):
                 for i in range(1, min(lower, n - 1 - j) + 1):
                     for c in range(width):
                         x[j + i, c] -= a[j, above + i] * x[j, c]
-            for j in range(n - 1, -1, -1):
-                for c in range(width):
-                    x[j, c] /= a[j, above]
-                for i in range(1, min(above, j) + 1):
-                    for c in range(width):
-                        x[j - i, c] -= a[j, above - i] * x[j, c]
+            _solve_upper(a, above, x)
 
 
 @njit
@@ -124,24 +138,12 @@ def band_cholesky(ab, failed, pivots):
 @njit
 def band_half_solve(ab, b, transposed):
     """Solve with each U, or with U' if `transposed`; `b` (m, n, k) is overwritten."""
-    m, n = ab.shape[0], ab.shape[1]
-    upper, width = ab.shape[2] - 1, b.shape[2]
-    for s in range(m):
-        a, x = ab[s], b[s]
+    upper = ab.shape[2] - 1
+    for s in range(ab.shape[0]):
         if transposed:
-            for j in range(n):
-                for i in range(1, min(upper, j) + 1):
-                    for c in range(width):
-                        x[j, c] -= a[j, upper - i] * x[j - i, c]
-                for c in range(width):
-                    x[j, c] /= a[j, upper]
+            _solve_upper_transposed(ab[s], upper, b[s])
         else:
-            for j in range(n - 1, -1, -1):
-                for c in range(width):
-                    x[j, c] /= a[j, upper]
-                for i in range(1, min(upper, j) + 1):
-                    for c in range(width):
-                        x[j - i, c] -= a[j, upper - i] * x[j, c]
+            _solve_upper(ab[s], upper, b[s])
 
 
 @njit

@@ -1,8 +1,8 @@
-"""The error that says where and by how much a matrix fails to be positive definite."""
+"""What is said of a matrix that cannot be factored: which one, where, and by how much."""
 
 import numpy as np
 
-__all__ = ["NotPositiveDefiniteError", "describe_failure"]
+__all__ = ["NotPositiveDefiniteError", "check_minors", "describe_failure", "which_matrix"]
 
 
 class NotPositiveDefiniteError(np.linalg.LinAlgError):
@@ -52,3 +52,18 @@ def _message(what, minor, pivot, smallest):
         "be positive definite, that is rounding or a dependent column; ldl(A, pivot=True) "
         "factors symmetric matrices that are not."
     )
+
+
+def check_minors(diagonal, start, n):
+    """Raise LinAlgError where an elimination without exchanges met a zero, but for the last."""
+    zero = np.flatnonzero(diagonal == 0.0)
+    if zero.size and start + zero[0] < n - 1:
+        raise np.linalg.LinAlgError(
+            f"the leading minor of order {start + zero[0] + 1} is zero: A has no LU "
+            "factorization without row exchanges. Use lu(A, pivot=True)."
+        )
+
+
+def which_matrix(stack, k):
+    """Name a matrix in a message: the k-th of a stack of this shape, or the only one."""
+    return f"matrix {list(map(int, np.unravel_index(k, stack)))} of the stack" if stack else "A"

@@ -5,7 +5,15 @@ import numpy as np
 from lmmfit.linalg._check import as_right_hand_side
 from lmmfit.linalg._norms import check_norm, estimate_inverse_norm
 
-__all__ = ["Factor", "Factored", "from_rcond", "frozen", "permutation_sign", "row_order"]
+__all__ = [
+    "DefiniteFactor",
+    "Factor",
+    "Factored",
+    "from_rcond",
+    "frozen",
+    "permutation_sign",
+    "row_order",
+]
 
 
 def frozen(*arrays):
@@ -120,8 +128,32 @@ class Factor(Factored):
     def _check_regular(self):
         """Raise LinAlgError if the factor cannot solve."""
 
+    def _flat(self, array):
+        """View with one axis for the stack, as the kernels want it."""
+        return array.reshape(-1, *array.shape[len(self.shape) - 2 :])
+
     def _inverse_norm(self, norm):
         def solve(b, transposed):
             return self._solve(np.array(b[..., None], dtype=self._dtype), transposed)[..., 0]
 
         return estimate_inverse_norm(solve, self.shape[:-1], norm)
+
+
+class DefiniteFactor(Factor):
+    """A factored positive definite matrix; a subclass has ``_half_solve(b)``, as ``_solve``."""
+
+    def half_solve(self, b):
+        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
+
+        Parameters
+        ----------
+        b : array_like of shape (..., n) or (..., n, k)
+
+        Returns
+        -------
+        ndarray of the shape of `b`
+            ``inv(U.T) @ b``, which is ``inv(L @ sqrt(D)) @ b``.
+        """
+        b, vector = self._prepare(b)
+        z = self._half_solve(b) if b.size else b
+        return z[..., 0] if vector else z

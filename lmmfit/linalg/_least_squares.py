@@ -7,6 +7,7 @@ The columns of `a` (m, n) have their largest elements in [1/2, 1), so that what 
 import numpy as np
 
 from lmmfit.linalg._check import lapack
+from lmmfit.linalg.orthogonal import reflect, triangularise
 
 __all__ = ["METHODS", "cholesky_root", "eigen_root", "kappa"]
 
@@ -14,9 +15,8 @@ __all__ = ["METHODS", "cholesky_root", "eigen_root", "kappa"]
 def by_qr(a, b, rcond):
     """Householder QR, then a pivoted one of R: as safe as pivoting A, and much faster."""
     rotated, r = _triangle(a, b)
-    packed, order, tau, *_ = lapack(np.float64, "geqp3")(np.array(r, order="F"))
-    rotated = _reflect(packed, tau, rotated)
-    order, sizes = order - 1, np.abs(packed.diagonal())
+    packed, tau, order = triangularise(r, True)
+    rotated, sizes = reflect(packed, tau, rotated), np.abs(packed.diagonal())
     n, rank = a.shape[1], int(np.count_nonzero(sizes > rcond * sizes[0]))
     x, root = np.empty((n, b.shape[1])), np.empty((n, rank))
     if rank == n:
@@ -36,7 +36,7 @@ def by_svd(a, b, rcond):
     u, sizes, vt = np.linalg.svd(r, full_matrices=False)
     rank = int(np.count_nonzero(sizes > rcond * sizes[0]))
     root = vt[:rank].T / sizes[:rank]
-    return root @ (u[:, :rank].T @ rotated[: len(r)]), root
+    return root @ (u[:, :rank].T @ rotated), root
 
 
 def by_normal_equations(a, b, rcond):
@@ -85,20 +85,9 @@ def _triangle(a, b):
     """Return ``Q.T @ b`` and R of a tall matrix; a wide one as it is."""
     if a.shape[0] <= a.shape[1]:
         return b, a
-    factor, work_size = lapack(np.float64, "geqrf", "geqrf_lwork")
-    size = int(work_size(*a.shape)[0])
-    packed, tau, *_ = factor(np.array(a, order="F"), lwork=size, overwrite_a=True)
-    return _reflect(packed, tau, b), np.triu(packed[: a.shape[1]])
-
-
-def _reflect(packed, tau, b):
-    """Apply the transpose of the orthogonal factor to the first rows of b."""
-    if not b.shape[1]:
-        return b
-    apply, reflectors = lapack(np.float64, "ormqr"), packed[:, : len(tau)]
-    top = np.array(b[: len(packed)], order="F")
-    size = int(apply("L", "T", reflectors, tau, top, -1)[1][0])
-    return apply("L", "T", reflectors, tau, top, size, overwrite_c=True)[0]
+    packed, tau, _ = triangularise(a, False)
+    n = a.shape[1]
+    return reflect(packed, tau, b)[:n], np.triu(packed[:n])
 
 
 METHODS = {"qr": by_qr, "normal": by_normal_equations, "svd": by_svd}

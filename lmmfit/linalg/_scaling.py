@@ -6,7 +6,7 @@ numbers that are too small to have all their digits.
 
 import numpy as np
 
-__all__ = ["EPS", "ScaledSystem", "equilibrate", "exponent", "power_of_two"]
+__all__ = ["EPS", "ScaledSystem", "equilibrate", "exponent", "exponent_of", "power_of_two"]
 
 EPS = 2.0**-53
 """Unit roundoff of double precision."""
@@ -24,13 +24,16 @@ def exponent(a, axis=None):
     return np.frexp(np.abs(a).max(axis=axis, initial=0.0))[1]
 
 
+def exponent_of(a, shift, axis=0):
+    """The same for ``ldexp(a, shift)``, which itself may be out of range."""
+    top = np.where(a != 0.0, np.frexp(a)[1] + shift, _NONE).max(axis=axis)
+    return np.where(top > _NONE, top, 0)
+
+
 def equilibrate(a):
     """Exponents r, c for which ``ldexp(a, -(r[:, None] + c))`` has its largest elements near 1."""
-    sizes = np.where(a != 0.0, np.frexp(a)[1], _NONE)
-    rows = sizes.max(axis=1)
-    rows = np.where(rows > _NONE, rows, 0)
-    columns = (sizes - rows[:, None]).max(axis=0)
-    return rows, np.where(columns > _NONE // 2, columns, 0)
+    rows = exponent(a, axis=1)
+    return rows, exponent_of(a, -rows[:, None])
 
 
 class ScaledSystem:
@@ -54,9 +57,7 @@ class ScaledSystem:
             self.rows, self.columns = np.zeros(len(a), np.int32), exponent(a, axis=0)
         self.a = np.ldexp(a, -(self.rows[:, None] + self.columns))
         self.at = np.ascontiguousarray(self.a.T)
-        sizes = np.where(b != 0.0, np.frexp(b)[1] - self.rows[:, None], _NONE)
-        size = sizes.max(axis=0)
-        self.size = np.where(size > _NONE, size, 0)
+        self.size = exponent_of(b, -self.rows[:, None])
         self.b = np.ldexp(b, -(self.rows[:, None] + self.size))
 
     def scale(self, x):

@@ -12,11 +12,11 @@ from lmmfit.linalg._band_kernels import (
     band_solve,
 )
 from lmmfit.linalg._check import check_choice, lapack
+from lmmfit.linalg._errors import check_minors, which_matrix
 from lmmfit.linalg._factor import Factor, frozen, permutation_sign
 from lmmfit.linalg.band_storage import as_band, by_columns
-from lmmfit.linalg.stacks import check_minors
 
-__all__ = ["WIDE", "BandedLU", "as_number", "band_norms", "banded_lu", "inverse_band"]
+__all__ = ["WIDE", "Banded", "BandedLU", "as_number", "band_norms", "banded_lu", "inverse_band"]
 
 WIDE = 3  # from this many sub-diagonals on, LAPACK is faster for one matrix than a plain loop
 
@@ -79,8 +79,18 @@ def banded_lu(AB, lower, upper, *, pivot=True):
     return BandedLU(*frozen(packed, pivots), int(lower), int(upper))
 
 
+class Banded(Factor):
+    """Factors of a band matrix, whose array is not of the shape of the matrix."""
+
+    @property
+    def shape(self):
+        """Shape of the matrix, or of the stack."""
+        n = self.packed.shape[-2]
+        return (*self.packed.shape[:-2], n, n)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class BandedLU(Factor):
+class BandedLU(Banded):
     """Factors of a band matrix or of a stack of them, from `banded_lu`.
 
     Attributes
@@ -121,12 +131,6 @@ class BandedLU(Factor):
 
     def __repr__(self):
         return f"BandedLU(shape={self.shape}, lower={self.lower}, upper={self.upper})"
-
-    @property
-    def shape(self):
-        """Shape of the matrix, or of the stack."""
-        n = self.packed.shape[-2]
-        return (*self.packed.shape[:-2], n, n)
 
     @cached_property
     def norms(self):
@@ -223,9 +227,6 @@ class BandedLU(Factor):
             *self.shape[:-2], self.lower + self.upper + 1, -1
         )
 
-    def _flat(self, array):
-        return array.reshape(-1, *array.shape[len(self.shape) - 2 :])
-
     def _solve(self, b, transposed):
         packed, pivots = self._flat(self.packed), self._flat(self.pivots)
         if self.lower >= WIDE and len(packed) == 1 and self.upper_of_u > self.upper:
@@ -237,8 +238,9 @@ class BandedLU(Factor):
 
     def _check_regular(self):
         if not self._diagonal.all():
-            *place, k = map(int, np.argwhere(self._diagonal == 0.0)[0])
-            which = f"matrix {place} of the stack" if place else "A"
+            matrices = self._flat(self._diagonal)
+            row, k = map(int, np.argwhere(matrices == 0.0)[0])
+            which = which_matrix(self.shape[:-2], row)
             raise np.linalg.LinAlgError(f"{which} is singular: U[{k}, {k}] is zero.")
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from lmmfit.linalg._band_kernels import band_cholesky, band_half_solve
 from lmmfit.linalg._check import lapack
-from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
-from lmmfit.linalg._factor import Factor, frozen
+from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure, which_matrix
+from lmmfit.linalg._factor import DefiniteFactor, frozen
 from lmmfit.linalg.band_storage import as_band, by_columns, from_band
-from lmmfit.linalg.banded import WIDE, as_number, band_norms, inverse_band
+from lmmfit.linalg.banded import WIDE, Banded, as_number, band_norms, inverse_band
 
 __all__ = ["BandedCholesky", "banded_cholesky"]
 
@@ -55,7 +55,7 @@ def banded_cholesky(AB, *, lower=False):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BandedCholesky(Factor):
+class BandedCholesky(Banded, DefiniteFactor):
     """``A = U.T @ U`` of a band matrix or of a stack of them, from `banded_cholesky`.
 
     Attributes
@@ -88,12 +88,6 @@ class BandedCholesky(Factor):
         return f"BandedCholesky(shape={self.shape}, upper={self.upper})"
 
     @property
-    def shape(self):
-        """Shape of the matrix, or of the stack."""
-        n = self.packed.shape[-2]
-        return (*self.packed.shape[:-2], n, n)
-
-    @property
     def upper(self):
         """Super-diagonals."""
         return self.packed.shape[-1] - 1
@@ -113,22 +107,9 @@ class BandedCholesky(Factor):
         """Sign of the determinant."""
         return as_number(np.ones(self.shape[:-2]))
 
-    def half_solve(self, b):
-        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
-
-        Parameters
-        ----------
-        b : array_like of shape (..., n) or (..., n, k)
-
-        Returns
-        -------
-        ndarray of the shape of `b`
-            ``inv(U.T) @ b``.
-        """
-        b, vector = self._prepare(b)
-        if b.size:
-            band_half_solve(self._flat(self.packed), self._flat(b), True)
-        return b[..., 0] if vector else b
+    def _half_solve(self, b):
+        band_half_solve(self._flat(self.packed), self._flat(b), True)
+        return b
 
     def logdet(self):
         """Logarithm of the determinant.
@@ -186,9 +167,6 @@ class BandedCholesky(Factor):
         band = inverse_band(factors, pivots, u, u)[:, : u + 1]
         return band.reshape(*self.shape[:-2], u + 1, n)
 
-    def _flat(self, array):
-        return array.reshape(-1, *array.shape[len(self.shape) - 2 :])
-
     def _solve(self, b, transposed):
         packed = self._flat(self.packed)
         if self.upper >= WIDE and len(packed) == 1:
@@ -218,9 +196,7 @@ def _failure(band, failed, pivots):
     k, stack, width = int(np.flatnonzero(failed)[0]), band.shape[:-2], band.shape[-2] - 1
     minor, full = int(failed[k]), _symmetric(band)
     dense = from_band(full.reshape(-1, *full.shape[-2:])[k, :, :minor], width, width)
-    place = list(map(int, np.unravel_index(k, stack)))
-    what = f"matrix {place} of the stack" if stack else "A"
-    return describe_failure(dense, minor, pivots[k], what)
+    return describe_failure(dense, minor, pivots[k], which_matrix(stack, k))
 
 
 def _symmetric(band):

@@ -10,9 +10,12 @@ with g computed in twice the working precision, twice over. ``(B'B)^-1`` differs
 case, and Bjorck (1996), section 2.4, for the correction ``S S'g``.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from lmmfit.linalg._check import lapack
+from lmmfit.linalg._factor import frozen
 from lmmfit.linalg._scaling import ScaledSystem, exponent
 from lmmfit.linalg.lstsq import least_squares
 from lmmfit.linalg.orthogonal import qr
@@ -26,12 +29,13 @@ class LeastSquaresProblem:
     """The problem with its columns scaled, and a proof of full rank if there is one."""
 
     def __init__(self, a, b):
-        self.factor, self.given = qr(a, pivot=False), (a, b)
+        self.given = a
         self.system = ScaledSystem(a, b, scale_rows=False)
         self.a, self.at, self.b = self.system.a, self.system.at, self.system.b
         self.rows = np.ascontiguousarray(self.a)
         self.alpha, self.root = np.inf, None
-        triangle = np.linalg.qr(self.a, mode="r")
+        self.scaled = qr(self.a, pivot=False)
+        triangle = self.scaled.R
         if triangle.diagonal().all():
             with np.errstate(all="ignore"):
                 self.root = lapack(np.float64, "trtri")(triangle)[0]
@@ -50,13 +54,25 @@ class LeastSquaresProblem:
         )
 
     @property
+    def factor(self):
+        """The factor of A as given: scaling the columns scales those of R, and nothing else."""
+        rows, columns = np.triu_indices(len(self.scaled.tau), m=self.a.shape[1])
+        packed = self.scaled.packed.copy()
+        with np.errstate(over="ignore"):
+            packed[rows, columns] = np.ldexp(packed[rows, columns], self.system.columns[columns])
+        return replace(self.scaled, packed=frozen(packed))
+
+    @property
     def proved(self):
         """Whether the columns are shown to be independent."""
         return self.alpha < 1.0
 
     def solve(self, refined):
         """Return the solution as a pair, and the number of corrections."""
-        high = least_squares(self.a, self.b, method="qr").x
+        if self.proved:
+            high = self.root @ self.scaled.rotate(self.b)
+        else:
+            high = least_squares(self.a, self.b, method="qr").x
         if not refined or not self.proved:
             return high, np.zeros_like(high), 0
 
@@ -93,8 +109,8 @@ class LeastSquaresProblem:
     def backward_error(self, high):
         """Relative size of a change of A that makes x exact (Stewart 1977), in the 2-norm."""
         r, rest = residual(self.at, high, np.zeros_like(high), self.b)
-        unit, columns = exponent(self.given[0]), self.system.columns[:, None]
-        norm = np.linalg.norm(np.ldexp(self.given[0], -unit))
+        unit, columns = exponent(self.given), self.system.columns[:, None]
+        norm = np.linalg.norm(np.ldexp(self.given, -unit))
         length = np.linalg.norm(r, axis=0)
         with np.errstate(over="ignore"):
             gradient = np.ldexp(self._gradient(r, rest)[0], columns - unit)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
-from lmmfit.linalg._scaling import ScaledSystem, exponent
+from lmmfit.linalg._scaling import ScaledSystem, exponent, exponent_of
 from lmmfit.linalg.bounded_least_squares import LeastSquaresProblem
 from lmmfit.linalg.gaussian import LU, lu
 from lmmfit.linalg.orthogonal import QR
@@ -212,8 +212,7 @@ class _Problem:
         """``norm(r) / (norm(A) norm(x))`` of what is returned (Rigal and Gaches 1967)."""
         system, (norm, unit) = self.system, self.norm
         r = residual(system.at, high, np.zeros_like(high), system.b)[0]
-        x = np.where(high != 0.0, np.frexp(high)[1] - system.columns[:, None], -(10**6))
-        top = x.max(axis=0)
+        top = exponent_of(high, -system.columns[:, None])
         x = np.abs(np.ldexp(high, -(system.columns[:, None] + top))).max(axis=0)
         with np.errstate(over="ignore"):
             r = np.abs(np.ldexp(r, system.rows[:, None] - unit - top)).max(axis=0)
@@ -237,7 +236,6 @@ def _relative(x, bound):
     top, largest = bound.max(axis=0), np.abs(x).max(axis=0)
     with np.errstate(invalid="ignore"):
         room = largest - top
-    room = np.where(np.isfinite(top) & np.isfinite(largest), room, 0.0)
     out = np.where(top == 0.0, 0.0, np.inf)
     return np.divide(top, room, out=out, where=room > 0.0) * (1.0 + 1e-14)
 

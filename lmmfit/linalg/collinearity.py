@@ -222,7 +222,7 @@ def diagnose_root(root, names, m, ones, tolerance=None):
     if tolerance is None:
         tolerance = max(m, len(names)) * np.finfo(float).eps
     given = _Spectrum(unit, tolerance)
-    centred_numbers, orthogonal, centred = (np.nan, np.nan), False, None
+    centred_numbers, orthogonal, centred, inner = (np.nan, np.nan), False, None, None
     if constant is not None:
         inner, size = _centred(root, unit, constant)
         centred = _Spectrum(inner / np.where(size > 0.0, size, 1.0), tolerance)
@@ -234,7 +234,7 @@ def diagnose_root(root, names, m, ones, tolerance=None):
         tuple(names), (int(m), len(names)), best.rank, _condition(root * restore, best),
         given.condition if best.rank == len(names) else np.inf, *centred_numbers,
         _inflation(given, centred, constant, ones if share > 1.0 - 1e-12 else None),
-        tuple(_dependencies(root, names, scale, given, centred, constant)),
+        tuple(_dependencies(root, inner, names, scale, given, centred, constant)),
         constant, orthogonal,
     )  # fmt: skip
 
@@ -294,14 +294,13 @@ def _inflation(given, centred, constant, ones):
     return np.where(free, values * (1.0 - means**2), values)
 
 
-def _dependencies(root, names, scale, given, centred, constant):
+def _dependencies(root, inner, names, scale, given, centred, constant):
     """Yield a near dependency for each singular value that is small beside the largest."""
     if centred is None:
         raw = _pick(given, constant, _STRONG)
         for column in raw:
             yield _combination(root, names, scale, column, raw, given.tolerance)
         return
-    inner = centred.unit * np.linalg.norm(_centred(root, given.unit, constant)[0], axis=0)
     about_mean = _pick(centred, constant, _STRONG)
     for column in about_mean:
         yield _combination(inner, names, scale, column, about_mean, centred.tolerance, constant)

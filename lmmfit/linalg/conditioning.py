@@ -11,7 +11,6 @@ from lmmfit.linalg._check import as_matrix, as_right_hand_side, lapack
 from lmmfit.linalg._norms import check_norm, dense_norms
 from lmmfit.linalg._scaling import EPS, exponent
 from lmmfit.linalg.gaussian import lu
-from lmmfit.linalg.sparse import as_sparse
 from lmmfit.linalg.verified import inverse_norm_bound
 
 __all__ = ["PerturbationBound", "condition_number", "perturbation_bound"]
@@ -114,14 +113,13 @@ def _power(apply, n):
 
 
 def _sparse_condition(A, norm, exact):
-    a = as_sparse(A)
     if exact or norm == 2:
         raise ValueError(
             "a sparse matrix has an estimate in the norms 1 and inf only: pass norm=1, "
             "exact=False, or the dense array A.toarray()."
         )
     try:
-        return lu(a).condition(norm)
+        return lu(A).condition(norm)
     except np.linalg.LinAlgError:
         return np.inf
 

@@ -8,11 +8,12 @@ from scipy.linalg.blas import get_blas_funcs
 from scipy.sparse import issparse
 
 from lmmfit.linalg._check import as_matrix, check_choice, lapack
-from lmmfit.linalg._dense_kernels import elimination_extremes, lu_factor
+from lmmfit.linalg._dense_kernels import lu_factor
+from lmmfit.linalg._errors import check_minors
 from lmmfit.linalg._factor import Factor, from_rcond, frozen, permutation_sign, row_order
 from lmmfit.linalg._norms import checked_norms
 from lmmfit.linalg.sparse import SparseLU, sparse_lu
-from lmmfit.linalg.stacks import StackedLU, check_minors, stacked_lu
+from lmmfit.linalg.stacks import StackedLU, growth, stacked_lu
 
 __all__ = ["LU", "SparseLU", "StackedLU", "lu"]
 
@@ -145,11 +146,7 @@ class LU(Factor):
     @cached_property
     def growth_factor(self):
         """Growth of the elements during elimination."""
-        upper, work = np.asarray(self.U, np.float64, order="C"), np.empty((2, 512))
-        largest, original = elimination_extremes(
-            np.asarray(self.L, np.float64, order="C"), upper, *work
-        )
-        return largest / original if original else 1.0
+        return growth(*(np.asarray(t, np.float64, order="C") for t in (self.L, self.U)))
 
     def logdet(self):
         """Logarithm of the absolute value of the determinant; ``-inf`` if A is singular.

@@ -99,8 +99,9 @@ def least_squares(A, B, *, method="auto", rcond=None):
             return _publish(a, b, x, root, "normal, refined", vector)
         method = "qr"
     scale = power_of_two(a, axis=0)
-    x, root = METHODS[method](a * scale, b, rcond)
-    if method == "normal" and (size := kappa(a * scale, root)) > _WARN:
+    scaled = a * scale
+    x, root = METHODS[method](scaled, b, rcond)
+    if method == "normal" and (size := kappa(scaled, root)) > _WARN:
         lost = min(16, round(2.0 * np.log10(size)))
         warnings.warn(
             f"the normal equations lose about {lost} of 16 digits: kappa(A)^2 = {size**2:.2g} "

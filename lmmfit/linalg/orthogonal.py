@@ -1,7 +1,7 @@
 """Orthogonal triangularisation with column pivoting, and the numerical rank it shows."""
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,7 @@ from lmmfit.linalg._check import as_matrix, as_right_hand_side, check_choice, la
 from lmmfit.linalg._factor import Factored, from_rcond, frozen
 from lmmfit.linalg._norms import check_norm
 
-__all__ = ["QR", "check_rcond", "qr"]
+__all__ = ["QR", "check_rcond", "qr", "reflect", "triangularise"]
 
 
 def qr(A, *, pivot=True, rcond=None):
@@ -54,16 +54,29 @@ def qr(A, *, pivot=True, rcond=None):
     pivot = check_choice("pivot", pivot, (True, False))
     a = as_matrix(A)
     rcond = check_rcond(rcond, a.shape, a.dtype)
+    return QR(*frozen(*triangularise(a, pivot)), pivot, rcond)
+
+
+def triangularise(a, pivot):
+    """Factor a checked array; return R over the Householder vectors, their scales, the order."""
     work = np.array(a, order="F")
     if pivot:
         packed, order, tau, *_ = lapack(a.dtype, "geqp3")(work, overwrite_a=True)
-        order = order.astype(np.intp) - 1
-    else:
-        factor, work_size = lapack(a.dtype, "geqrf", "geqrf_lwork")
-        size = int(work_size(*a.shape)[0])
-        packed, tau, *_ = factor(work, lwork=size, overwrite_a=True)
-        order = np.arange(a.shape[1])
-    return QR(*frozen(packed, tau, order), pivot, rcond)
+        return packed, tau, order.astype(np.intp) - 1
+    factor, work_size = lapack(a.dtype, "geqrf", "geqrf_lwork")
+    size = int(work_size(*a.shape)[0])
+    packed, tau, *_ = factor(work, lwork=size, overwrite_a=True)
+    return packed, tau, np.arange(a.shape[1])
+
+
+def reflect(packed, tau, b):
+    """Apply the transpose of the whole orthogonal factor to b (m, k)."""
+    if not b.size:
+        return b
+    apply, reflectors = lapack(packed.dtype, "ormqr"), packed[:, : len(tau)]
+    b = np.array(b, order="F")
+    size = int(apply("L", "T", reflectors, tau, b, -1)[1][0])
+    return apply("L", "T", reflectors, tau, b, size, overwrite_c=True)[0]
 
 
 def check_rcond(rcond, shape, dtype=np.float64):
@@ -116,7 +129,7 @@ class QR(Factored):
     packed: np.ndarray
     tau: np.ndarray
     permutation: np.ndarray
-    pivot: bool = field(repr=False)
+    pivot: bool
     rcond: float
 
     def __repr__(self):
@@ -155,16 +168,8 @@ class QR(Factored):
         ndarray of shape (min(m, n),) or (min(m, n), k)
         """
         b, vector = as_right_hand_side(B, self.shape[:1], self._dtype, "B")
-        top = self._rotate(b)[: len(self.tau)]
+        top = reflect(self.packed, self.tau, b)[: len(self.tau)]
         return top[:, 0] if vector else top
-
-    def _rotate(self, b):
-        if not b.size:
-            return b
-        apply, k = lapack(self._dtype, "ormqr"), len(self.tau)
-        reflectors = self.packed[:, :k]
-        size = int(apply("L", "T", reflectors, self.tau, b, -1)[1][0])
-        return apply("L", "T", reflectors, self.tau, b, size, overwrite_c=True)[0]
 
     def solve(self, b):
         """Least-squares solution, with zeros for the columns beyond the numerical rank.
@@ -194,7 +199,8 @@ class QR(Factored):
             )
         x = np.zeros((self.shape[1], b.shape[1]), self._dtype)
         if r and b.size:
-            x[self.permutation[:r]] = self._triangular(self._rotate(b)[:r], r, 0)
+            rotated = reflect(self.packed, self.tau, b)
+            x[self.permutation[:r]] = self._triangular(rotated[:r], r, 0)
         return x[:, 0] if vector else x
 
     def half_solve(self, c):

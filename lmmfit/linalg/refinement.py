@@ -7,7 +7,7 @@ import numpy as np
 
 from lmmfit.linalg._check import as_matrix, as_right_hand_side
 from lmmfit.linalg._residual_kernels import pair_residual
-from lmmfit.linalg._scaling import EPS, ScaledSystem
+from lmmfit.linalg._scaling import EPS, ScaledSystem, exponent_of
 from lmmfit.linalg.gaussian import lu
 
 __all__ = ["Refinement", "iterative_refinement", "refine", "residual"]
@@ -98,8 +98,7 @@ def iterative_refinement(A, b, x=None, *, factor=None, max_iter=20):
 
     def correct(r, _):
         # within the range of a float32 factor, whatever the units of A and b
-        sizes = np.where(r != 0.0, np.frexp(r)[1] + system.rows[:, None], -(10**6)).max(axis=0)
-        sizes = np.where(sizes > -(10**6), sizes, 0)
+        sizes = exponent_of(r, system.rows[:, None])
         step = factor.solve(np.ldexp(r, system.rows[:, None] - sizes)).astype(np.float64)
         return np.ldexp(step, system.columns[:, None] + sizes)
 

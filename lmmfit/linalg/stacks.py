@@ -14,8 +14,13 @@ from lmmfit.linalg._dense_kernels import (
     lu_solve,
     symmetrise,
 )
-from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
-from lmmfit.linalg._factor import Factor, frozen, permutation_sign, row_order
+from lmmfit.linalg._errors import (
+    NotPositiveDefiniteError,
+    check_minors,
+    describe_failure,
+    which_matrix,
+)
+from lmmfit.linalg._factor import DefiniteFactor, Factor, frozen, permutation_sign, row_order
 from lmmfit.linalg._norms import dense_norms
 
 __all__ = ["StackedCholesky", "StackedLDL", "StackedLU"]
@@ -23,15 +28,6 @@ __all__ = ["StackedCholesky", "StackedLDL", "StackedLU"]
 
 class _Stacked(Factor):
     """Factors of a stack of matrices: arrays of the shape of the stack for numbers."""
-
-    @property
-    def shape(self):
-        return self.packed.shape
-
-    def _flat(self, *arrays):
-        """Views with one axis for the stack, as the kernels want them."""
-        n = self.shape[-1]
-        return [a.reshape(-1, n, *a.shape[self.packed.ndim - 1 :]) for a in arrays]
 
     @cached_property
     def norms(self):
@@ -105,11 +101,8 @@ class StackedLU(_Stacked):
     @cached_property
     def growth_factor(self):
         """Growth of the elements of each matrix."""
-        lower, upper = self._flat(self.L, self.U)
-        work = np.empty((2, 512))
-        pairs = [elimination_extremes(lo, up, *work) for lo, up in zip(lower, upper, strict=True)]
-        growth = [largest / original if original else 1.0 for largest, original in pairs]
-        return frozen(np.array(growth).reshape(self.shape[:-2]))
+        pairs = zip(self._flat(self.L), self._flat(self.U), strict=True)
+        return frozen(np.array([growth(*pair) for pair in pairs]).reshape(self.shape[:-2]))
 
     def logdet(self):
         """Logarithm of the absolute value of each determinant.
@@ -133,21 +126,18 @@ class StackedLU(_Stacked):
         return a
 
     def _solve(self, b, transposed):
-        packed, pivots, flat = self._flat(self.packed, self.pivots, b)
-        lu_solve(packed, pivots, flat, transposed)
+        lu_solve(*map(self._flat, (self.packed, self.pivots, b)), transposed)
         return b
 
     def _check_regular(self):
         regular = np.diagonal(self.packed, axis1=-2, axis2=-1).all(axis=-1)
         if not regular.all():
-            place = tuple(map(int, np.argwhere(~regular)[0]))
-            raise np.linalg.LinAlgError(
-                f"matrix {list(place)} of the stack is singular: a pivot is zero."
-            )
+            which = which_matrix(regular.shape, int(np.argmin(regular)))
+            raise np.linalg.LinAlgError(f"{which} is singular: a pivot is zero.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StackedLDL(_Stacked):
+class StackedLDL(_Stacked, DefiniteFactor):
     """``A[s] = L[s] @ diag(D[s]) @ L[s].T`` for each matrix of a stack, from `ldl`.
 
     Attributes
@@ -193,22 +183,9 @@ class StackedLDL(_Stacked):
         """Sign of the determinant."""
         return np.ones(self.shape[:-2])
 
-    def half_solve(self, b):
-        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
-
-        Parameters
-        ----------
-        b : array_like of shape (..., n) or (..., n, k)
-
-        Returns
-        -------
-        ndarray of the shape of `b`
-            ``inv(L @ sqrt(D)) @ b``.
-        """
-        b, vector = self._prepare(b)
-        if b.size:
-            ldl_solve(*self._flat(self.packed, b), True)
-        return b[..., 0] if vector else b
+    def _half_solve(self, b):
+        ldl_solve(self._flat(self.packed), self._flat(b), True)
+        return b
 
     def logdet(self):
         """Logarithm of each determinant.
@@ -230,7 +207,7 @@ class StackedLDL(_Stacked):
         return lower * self.D[..., None, :] @ np.swapaxes(lower, -1, -2)
 
     def _solve(self, b, transposed):
-        ldl_solve(*self._flat(self.packed, b), False)
+        ldl_solve(self._flat(self.packed), self._flat(b), False)
         return b
 
 
@@ -283,20 +260,16 @@ def stacked_ldl(a, kind=StackedLDL):
     if failed.any():
         first = int(np.flatnonzero(failed)[0])
         minor = int(failed[first])
-        place = list(map(int, np.unravel_index(first, a.shape[:-2])))
         pivot = flat[first, minor - 1, minor - 1]
         matrix = a.reshape(-1, *a.shape[-2:])[first]
         raise NotPositiveDefiniteError(
-            *describe_failure(matrix, minor, pivot, f"matrix {place} of the stack")
+            *describe_failure(matrix, minor, pivot, which_matrix(a.shape[:-2], first))
         )
     return kind(frozen(packed))
 
 
-def check_minors(diagonal, start, n):
-    """Raise LinAlgError where an elimination without exchanges met a zero, but for the last."""
-    zero = np.flatnonzero(diagonal == 0.0)
-    if zero.size and start + zero[0] < n - 1:
-        raise np.linalg.LinAlgError(
-            f"the leading minor of order {start + zero[0] + 1} is zero: A has no LU "
-            "factorization without row exchanges. Use lu(A, pivot=True)."
-        )
+def growth(lower, upper):
+    """Return the growth factor of one elimination, from its factors."""
+    work = np.empty((2, 512))
+    largest, original = elimination_extremes(lower, upper, *work)
+    return largest / original if original else 1.0

@@ -8,7 +8,7 @@ import numpy as np
 from lmmfit.linalg._check import as_matrix, check_choice, lapack
 from lmmfit.linalg._dense_kernels import ldl_factor
 from lmmfit.linalg._errors import NotPositiveDefiniteError, describe_failure
-from lmmfit.linalg._factor import Factor, from_rcond, frozen
+from lmmfit.linalg._factor import DefiniteFactor, from_rcond, frozen
 from lmmfit.linalg._norms import checked_symmetric_norm
 from lmmfit.linalg.indefinite import BunchKaufman, Inertia, bunch_kaufman, count_signs
 from lmmfit.linalg.stacks import StackedCholesky, StackedLDL, stacked_ldl
@@ -130,7 +130,7 @@ def ldl(A, *, pivot="auto"):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Cholesky(Factor):
+class Cholesky(DefiniteFactor):
     """``A = U.T @ U``, from `cholesky`.
 
     Attributes
@@ -168,23 +168,9 @@ class Cholesky(Factor):
         """Sign of the determinant."""
         return 1.0
 
-    def half_solve(self, b):
-        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
-
-        Parameters
-        ----------
-        b : array_like of shape (n,) or (n, k)
-
-        Returns
-        -------
-        ndarray of the shape of `b`
-            ``inv(U.T) @ b``.
-        """
-        b, vector = self._prepare(b)
-        if b.size:
-            factor, lower = self._stored
-            b = lapack(self._dtype, "trtrs")(factor, b, lower=lower, trans=1 - lower)[0]
-        return b[:, 0] if vector else b
+    def _half_solve(self, b):
+        factor, lower = self._stored
+        return lapack(self._dtype, "trtrs")(factor, b, lower=lower, trans=1 - lower)[0]
 
     def logdet(self):
         """Logarithm of the determinant.
@@ -220,7 +206,7 @@ class Cholesky(Factor):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LDL(Factor):
+class LDL(DefiniteFactor):
     """``A = L @ diag(D) @ L.T`` of a positive definite matrix, from `ldl`.
 
     Attributes
@@ -270,19 +256,8 @@ class LDL(Factor):
     def _cholesky(self):
         return Cholesky(frozen(np.sqrt(self.D)[:, None] * self.L.T), self.norm)
 
-    def half_solve(self, b):
-        """``z`` such that ``z.T @ z`` is ``b.T @ inv(A) @ b``: half of a solve.
-
-        Parameters
-        ----------
-        b : array_like of shape (n,) or (n, k)
-
-        Returns
-        -------
-        ndarray of the shape of `b`
-            ``inv(L @ sqrt(D)) @ b``.
-        """
-        return self._cholesky.half_solve(b)
+    def _half_solve(self, b):
+        return self._cholesky._half_solve(b)
 
     def logdet(self):
         """Logarithm of the determinant.

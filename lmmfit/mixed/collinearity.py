@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmmfit.linalg import diagnose_root, semidefinite_root
+from lmmfit import linalg  # its rooms open at first use: few fits need this one
 from lmmfit.mixed.layout import INTERCEPT, principal
 
 __all__ = ["describe_collinearity", "diagnose_fixed_effects"]
@@ -38,13 +38,13 @@ def diagnose_fixed_effects(statistics):
     layout, basis = statistics.layout, statistics.basis
     gram = principal(statistics.total, layout.fixed)
     back = basis.coefficient_map(layout, layout.fixed)  # X @ back is X in the basis
-    root = np.linalg.solve(back.T, semidefinite_root(gram)).T
+    root = np.linalg.solve(back.T, linalg.semidefinite_root(gram)).T
     names = layout.fixed_names
     ones = np.zeros(len(root))
     if INTERCEPT in names:
         ones = root[:, names.index(INTERCEPT)]
         ones = ones * (np.sqrt(statistics.n_rows) / np.linalg.norm(ones))
-    return diagnose_root(root, names, statistics.n_rows, ones, _TOLERANCE)
+    return linalg.diagnose_root(root, names, statistics.n_rows, ones, _TOLERANCE)
 
 
 def describe_collinearity(statistics, aliased):
