@@ -298,12 +298,9 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             columns = self._columns(X, reset=earlier is None)
             y, weight = self._targets(y, sample_weight, columns)
             design = self.design_ if earlier is not None else self._bind(columns)
-            offset = design.offset(columns)
-            codes, levels = design.encode(columns)
-            statistics = MixedStatistics.from_columns(
-                design.layout, design.vectors(columns), y if offset is None else y - offset,
-                codes, levels, sample_weight=weight, basis=earlier.basis if earlier else None,
-            )  # fmt: skip
+            statistics = design.summarize(
+                columns, y, sample_weight=weight, basis=earlier.basis if earlier else None
+            )
             if earlier is not None:
                 statistics = earlier + statistics
             result = fit_statistics(statistics, self.method, tol=self.tol, max_iter=self.max_iter)

@@ -1,13 +1,16 @@
 """Linear mixed models: statistics, criterion, optimum and what follows from them."""
 
+from lmmfit.mixed.block_likelihood import BlockCriterion
 from lmmfit.mixed.boundary import NullDirection
 from lmmfit.mixed.collinearity import diagnose_fixed_effects
 from lmmfit.mixed.columns import as_columns
+from lmmfit.mixed.criterion import profiled_criterion
+from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.design import Design, bind_design
 from lmmfit.mixed.factors import GroupLevels, factorize
 from lmmfit.mixed.inference import coefficient_table, wald_intervals
 from lmmfit.mixed.layout import Basis, Layout
-from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion, profiled_criterion
+from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion
 from lmmfit.mixed.modes import GroupModes, RandomEffects, group_modes
 from lmmfit.mixed.newton import Optimum, optimize_criterion
 from lmmfit.mixed.observation import LmmObservation, log_likelihood, log_likelihood_inverse
@@ -21,7 +24,9 @@ from lmmfit.mixed.terms import RandomTerm, parse_random, split_formula
 
 __all__ = [
     "Basis",
+    "BlockCriterion",
     "CaterpillarDisplay",
+    "CrossedStatistics",
     "Design",
     "Evaluation",
     "FittedLinesDisplay",

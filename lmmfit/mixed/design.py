@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
 from lmmfit.mixed.layout import INTERCEPT, Layout
+from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.terms import RandomTerm, parse_random
 
 __all__ = ["Design", "bind_design", "evaluate_expression", "require_column"]
@@ -48,8 +50,8 @@ class Design:
 
     @property
     def factors(self):
-        """Columns of the grouping factor."""
-        return self.terms[0].factors if self.terms else ()
+        """Grouping factors, each a tuple of columns, in the order of the terms."""
+        return tuple(dict.fromkeys(term.factors for term in self.terms))
 
     @property
     def inputs(self):
@@ -89,7 +91,7 @@ class Design:
         return sum(evaluate_expression(text, columns, "offset") for text in self.offsets)
 
     def encode(self, columns):
-        """Codes and levels of the grouping factor: (None, None) without one.
+        """Codes and levels of the grouping factors.
 
         Parameters
         ----------
@@ -97,12 +99,12 @@ class Design:
 
         Returns
         -------
-        codes : ndarray of shape (n,), int64, or None
-        levels : GroupLevels or None
+        codes : list of ndarray of shape (n,), int64
+            By factor.
+        levels : list of GroupLevels
         """
-        if not self.factors:
-            return None, None
-        return encode([columns.raw(name) for name in self.factors], self.factors)
+        coded = [encode([columns.raw(name) for name in own], own) for own in self.factors]
+        return [codes for codes, _ in coded], [levels for _, levels in coded]
 
     def find(self, columns, levels):
         """Codes of new data among known levels, -1 for new ones.
@@ -110,13 +112,45 @@ class Design:
         Parameters
         ----------
         columns : FrameColumns or ArrayColumns
-        levels : GroupLevels
+        levels : sequence of GroupLevels
+            By factor.
 
         Returns
         -------
-        ndarray of shape (n,), int64
+        list of ndarray of shape (n,), int64
         """
-        return levels.find([columns.raw(name) for name in self.factors])
+        return [
+            known.find([columns.raw(name) for name in own])
+            for known, own in zip(levels, self.factors, strict=True)
+        ]
+
+    def summarize(self, columns, y, *, sample_weight=None, basis=None):
+        """Cross-products of data: the sufficient statistics of the model.
+
+        Parameters
+        ----------
+        columns : FrameColumns or ArrayColumns
+        y : ndarray of shape (n,)
+            Response, before the offset is taken off.
+        sample_weight : ndarray of shape (n,), optional
+        basis : Basis, optional
+            That of statistics to which these will be added.
+
+        Returns
+        -------
+        MixedStatistics or CrossedStatistics
+            The latter for several grouping factors.
+        """
+        offset = self.offset(columns)
+        y = y if offset is None else y - offset
+        vectors, (codes, levels) = self.vectors(columns), self.encode(columns)
+        options = {"sample_weight": sample_weight, "basis": basis}
+        if len(levels) > 1:
+            return CrossedStatistics.from_columns(
+                self.layout, vectors, y, codes, levels, **options
+            )
+        codes, levels = (codes[0], levels[0]) if levels else (None, None)
+        return MixedStatistics.from_columns(self.layout, vectors, y, codes, levels, **options)
 
 
 def bind_design(columns, random=None, fixed=None, fit_intercept=True):
@@ -139,8 +173,6 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
     ------
     ValueError
         If a column is unknown or holds no numbers.
-    NotImplementedError
-        If the terms name several grouping factors.
 
     Examples
     --------
@@ -155,11 +187,6 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
     factors = list(dict.fromkeys(term.factors for term in terms))
     for name in (name for factor in factors for name in factor):
         require_column(name, columns, "random groups by")
-    if len(factors) > 1:
-        raise NotImplementedError(
-            "several grouping factors are not available yet; this model has "
-            f"{', '.join(':'.join(factor) for factor in factors)}. Fit one of them at a time."
-        )
     if INTERCEPT in columns.names:
         raise ValueError(f"a column may not be named {INTERCEPT!r}; rename it.")
     sources, offsets = [], ()
@@ -177,7 +204,7 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
         blocks.append(_bind_sum(text, columns, sources, True, "random uses"))
         slopes = tuple(name for name in blocks[-1] if name != INTERCEPT)
         bound.append(RandomTerm(term.factors, slopes, term.intercept))
-    layout = Layout.build(fixed_names, blocks)
+    layout = Layout.build(fixed_names, blocks, [factors.index(term.factors) for term in terms])
     return Design(layout, tuple(bound), tuple(sources), offsets, structure)
 
 

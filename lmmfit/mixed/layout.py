@@ -35,17 +35,41 @@ class Layout:
         For each fixed effect its column in V.
     blocks : tuple of (int, int)
         Start and stop of each block of correlated random effects.
+    owners : tuple of int
+        For each block its grouping factor, counted in the order of their first blocks.
     """
 
     columns: tuple
     random: tuple
     fixed: tuple
     blocks: tuple
+    owners: tuple
 
     @classmethod
-    def build(cls, fixed, blocks):
+    def build(cls, fixed, blocks, owners=None):
         """Lay out fixed effects and blocks of random effects, given by the names of columns."""
-        return _build(tuple(fixed), tuple(map(tuple, blocks)))
+        owners = (0,) * len(blocks) if owners is None else tuple(owners)
+        return _build(tuple(fixed), tuple(map(tuple, blocks)), owners)
+
+    @property
+    def n_factors(self):
+        """Number of grouping factors."""
+        return max(self.owners, default=-1) + 1
+
+    @cached_property
+    def effects(self):
+        """For each grouping factor the positions of its random effects, as an array."""
+        return [
+            np.array(
+                [
+                    effect
+                    for (start, stop), owner in zip(self.blocks, self.owners, strict=True)
+                    for effect in range(start, stop)
+                    if owner == factor
+                ]
+            )
+            for factor in range(self.n_factors)
+        ]
 
     @cached_property
     def fixed_positions(self):
@@ -115,7 +139,7 @@ class Layout:
 
 
 @lru_cache(maxsize=128)
-def _build(fixed, blocks):
+def _build(fixed, blocks, owners):
     """A model that is fitted again finds its layout made."""
     random = [name for block in blocks for name in block]
     shared = sorted(dict.fromkeys(random), key=lambda name: name != INTERCEPT)
@@ -126,6 +150,7 @@ def _build(fixed, blocks):
         tuple(at[name] for name in random),
         tuple(at[name] for name in fixed),
         tuple(pairwise(accumulate([0, *map(len, blocks)]))),
+        owners,
     )
 
 

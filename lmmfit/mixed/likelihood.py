@@ -21,7 +21,7 @@ from lmmfit.mixed._profile_kernels import workspace_size
 from lmmfit.mixed._row_kernels import classify, compress
 from lmmfit.mixed.layout import principal
 
-__all__ = ["Evaluation", "ProfiledCriterion", "profiled_criterion"]
+__all__ = ["Evaluation", "ProfiledCriterion"]
 
 _ALIASED = 1e-11  # share of a column's sum of squares that the columns before it leave
 _COLLINEAR = 1e-14  # the same relative to the column as it was before the basis changed
@@ -253,37 +253,6 @@ class ProfiledCriterion:
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
         )  # fmt: skip
-
-
-def profiled_criterion(statistics, method="reml"):
-    """The profiled criterion of a linear mixed model as a function of theta.
-
-    Parameters
-    ----------
-    statistics : MixedStatistics
-    method : {"reml", "ml"}, default="reml"
-
-    Returns
-    -------
-    ProfiledCriterion
-
-    Raises
-    ------
-    ValueError
-        If the method is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from lmmfit.mixed import MixedStatistics, profiled_criterion
-    >>> rng = np.random.default_rng(0)
-    >>> X, groups = np.ones((40, 1)), np.repeat(np.arange(8), 5)
-    >>> y = rng.normal(size=8)[groups] + rng.normal(size=40)
-    >>> criterion = profiled_criterion(MixedStatistics.from_arrays(y, X, X, groups))
-    >>> criterion([1.0]) < criterion([0.0])
-    True
-    """
-    return ProfiledCriterion(statistics, method)
 
 
 def _aligned(size):

@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from lmmfit.linalg import lower_factor
+from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.layout import principal
-from lmmfit.mixed.likelihood import profiled_criterion
 from lmmfit.mixed.modes import group_modes
 from lmmfit.mixed.newton import optimize_criterion
 from lmmfit.mixed.statistics import MixedStatistics

@@ -8,12 +8,9 @@ import numpy as np
 from lmmfit.mixed._row_kernels import LANES, accumulate, pack
 from lmmfit.mixed.factors import GroupLevels, encode
 from lmmfit.mixed.layout import INTERCEPT, Basis, Layout
+from lmmfit.mixed.rows import Rows
 
 __all__ = ["MixedStatistics"]
-
-_ROWS_PER_BLOCK = 8192
-_PILOT_ROWS = 1024
-_LARGEST, _LEAST = 1e140, 1e-140  # beyond these, sums of squares overflow or vanish
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,47 +134,23 @@ class MixedStatistics:
         -------
         MixedStatistics
         """
-        columns = [*vectors, y]
-        names = [*layout.columns, "the response"]
-        weights = np.empty(0)
-        if sample_weight is not None:
-            weights = np.array(sample_weight, dtype=np.float64)  # never read-only: one signature
-            keep = _check_weights(weights, len(y))
-            if not keep.all():
-                columns = [None if column is None else column[keep] for column in columns]
-                weights, codes = weights[keep], None if codes is None else codes[keep]
-        n, c = len(columns[-1]), len(columns)
-        if n == 0:
-            raise ValueError("there are no rows (with a positive weight) to fit.")
-        sum_log_weight = float(np.log(weights).sum())
-        if basis is None:
-            basis = _choose_basis(layout, columns, names, weights)
-        if weights.size:
-            weights = weights / basis.weight_unit
-        elif basis.weight_unit != 1.0:
-            weights = np.full(n, 1.0 / basis.weight_unit)
-        r = layout.n_random_columns
-        n_groups = len(levels) if r else 0
+        rows = Rows.check(layout, vectors, y, sample_weight, basis)
+        codes, basis = rows.kept(codes), rows.basis
+        r, c = layout.n_random_columns, len(rows.columns)
         n_products = r * c - r * (r - 1) // 2
-        by_group = np.zeros((n_groups, -(-n_products // LANES), LANES))
+        by_group = np.zeros((len(levels) if r else 0, -(-n_products // LANES), LANES))
         total = np.zeros((c, c))
-        codes = np.empty(0, dtype=np.int64) if codes is None else codes
         diagonal = basis.diagonal
-        for lo in range(0, n, _ROWS_PER_BLOCK):
-            rows = slice(lo, min(lo + _ROWS_PER_BLOCK, n))
-            block = _block(columns, rows, rows.stop - lo)
+        for at, block, weighted in rows.blocks():
             accumulate(
-                block, np.empty_like(block) if weights.size else block,
-                basis.shift, basis.transform, diagonal, codes[rows], weights[rows],
-                r, by_group, total,
+                block, weighted, basis.shift, basis.transform, diagonal, codes[at],
+                rows.weights[at], r, by_group, total,
             )  # fmt: skip
         products = pack(by_group, r, total)
-        if not np.isfinite(total).all():
-            _raise_not_finite(columns, names)
+        rows.check_total(total)
         return cls(
-            layout, basis, n,
-            sum_log_weight, float(weights.sum()) if weights.size else float(n),
-            total, products, _count(layout, products, codes, weights), levels,
+            layout, basis, len(rows), rows.sum_log_weight, rows.weight, total, products,
+            _count(layout, products, codes, rows.weights), levels,
         )  # fmt: skip
 
     @property
@@ -250,69 +223,6 @@ def _count(layout, products, codes, weights):
     if weights.size or not n_groups or layout.intercept not in layout.random:
         return np.bincount(codes, minlength=n_groups)
     return np.rint(products[layout.product_row(layout.intercept, layout.intercept)]).astype(int)
-
-
-def _choose_basis(layout, columns, names, weights):
-    """Look at rows spread over the data; all of them, where they are few."""
-    n = len(columns[-1])
-    rows = slice(None) if n <= _PILOT_ROWS else np.linspace(0, n - 1, _PILOT_ROWS).astype(np.int64)
-    sample = _block(columns, rows, min(n, _PILOT_ROWS))
-    basis, peak = Basis.pilot(layout, sample, float(weights.mean()) if weights.size else 1.0)
-    if not _LEAST < peak.min() <= peak.max() < _LARGEST:
-        _check_sizes(columns, names, peak.tolist())
-    return basis
-
-
-def _block(columns, rows, n):
-    """Some rows of the columns as a (c, n) array."""
-    block = np.empty((len(columns), n))
-    for j, column in enumerate(columns):
-        block[j] = 1.0 if column is None else column[rows]
-    return block
-
-
-def _check_sizes(columns, names, peaks):
-    """Refuse values that cannot be squared, or are no numbers."""
-    if np.inf in peaks:
-        _raise_not_finite(columns, names)
-    for peak, name in zip(peaks, names, strict=True):
-        if peak >= _LARGEST or 0.0 < peak <= _LEAST:
-            size = "large" if peak > 1.0 else "small"
-            raise ValueError(
-                f"the values of {_quoted(name)} are too {size} to be squared; rescale it."
-            )
-
-
-def _check_weights(weights, n):
-    """Flag the rows with positive weight."""
-    if weights.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), got {weights.shape}.")
-    good = np.isfinite(weights) & (weights >= 0.0)
-    if not good.all():
-        row = int(np.argmin(good))
-        raise ValueError(
-            f"sample_weight must be finite and not negative; row {row} has {weights[row]}."
-        )
-    return weights > 0.0
-
-
-def _raise_not_finite(columns, names):
-    for column, name in zip(columns, names, strict=True):
-        if column is not None and not np.isfinite(column).all():
-            row = int(np.argmin(np.isfinite(column)))
-            what = "NaN" if np.isnan(column[row]) else "infinity"
-            raise ValueError(
-                f"{_quoted(name)} contains {what}, first in row {row}: drop or impute such rows "
-                "(lmm() drops rows with missing values and says so)."
-            )
-    worst = names[int(np.argmax([0.0 if c is None else np.abs(c).max() for c in columns]))]
-    raise ValueError(
-        f"products of {_quoted(worst)} overflow: its values are too large; rescale it."
-    )
-
-
-def _quoted(name):
-    return name if name == "the response" else f"column {name!r}"
 
 
 def _name_columns(X, Z):

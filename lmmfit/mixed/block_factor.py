@@ -1,0 +1,240 @@
+"""Block Cholesky factor of the normal equations of the random effects: factor once, solve often."""
+
+import numpy as np
+from scipy.linalg.blas import dsymm
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+
+from lmmfit.mixed import _block_kernels as kernels
+
+__all__ = ["BlockFactor"]
+
+_SMALL = 1e-3  # relative standard deviation below which a factor's root is not inverted
+
+
+class BlockFactor:
+    """Factor of ``I + root' Z'Z root``, renewed in place for every root.
+
+    Parameters
+    ----------
+    system : BlockSystem
+
+    Attributes
+    ----------
+    log_determinant : float
+    """
+
+    def __init__(self, system):
+        self.system = system
+        self._gram, self._values = np.empty_like(system.gram), np.empty_like(system.values)
+        self._half = np.empty_like(system.gram)
+        self._schur = np.empty_like(system.dense_gram)
+        self._upper = np.empty_like(system.dense_gram)
+        self._kernel = np.empty_like(system.dense_gram)
+        q = system.gram.shape[1]
+        self._sparse_roots = np.zeros((len(system.sparse), q, q))
+        self._dense_roots = np.zeros((len(system.dense), q, q))
+        self._widths = np.array([len(system.effects[f]) for f in system.dense], dtype=np.int64)
+        self._tree = system.shape, system.pointer, system.index
+
+    def update(self, root):
+        """Factor for another root.
+
+        Parameters
+        ----------
+        root : ndarray of shape (q, q)
+            Square root of the relative covariance of the random effects of all terms.
+
+        Returns
+        -------
+        bool
+            Whether the matrix was positive definite to working precision.
+        """
+        system = self.system
+        for out, factors in ((self._sparse_roots, system.sparse), (self._dense_roots, system.dense)):
+            for k, f in enumerate(factors):
+                own = system.effects[f]
+                out[k, : own.size, : own.size] = root[own[:, None], own]
+        np.copyto(self._gram, system.gram)
+        np.copyto(self._values, system.values)
+        np.copyto(self._schur, system.dense_gram)
+        self.log_determinant = kernels.eliminate(
+            *self._tree, system.parent, system.link, self._sparse_roots, self._gram,
+            self._values, self._half, self._schur,
+        )  # fmt: skip
+        self._inverse = None
+        if not system.n_dense:
+            return bool(np.isfinite(self.log_determinant))
+        kernels.sandwich(
+            self._schur, system.owner, self._dense_roots, self._widths, True, self._upper
+        )
+        # the lower triangle of a C array is the upper one of its transpose, as LAPACK sees it
+        self._factor, info = dpotrf(self._upper.T, lower=0, clean=0, overwrite_a=1)
+        if info:
+            return False
+        self.log_determinant += 2.0 * np.log(self._factor.diagonal()).sum()
+        return bool(np.isfinite(self.log_determinant))
+
+    def solve(self, columns):
+        """``Z'V^-1 x`` for columns x given by ``Z'x``.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_unknowns, c)
+            Overwritten by the result.
+
+        Returns
+        -------
+        modes : ndarray of shape (n_unknowns, c)
+            ``P Z'V^-1 x``, P the relative covariance.
+        square : ndarray of shape (c, c)
+            What the random effects take off ``x'x``: it is ``x'x - x'V^-1 x``.
+        """
+        system, first = self.system, self.system.first_dense
+        square = np.zeros((columns.shape[1], columns.shape[1]))
+        kernels.forward(*self._tree, self._half, self._values, columns, square)
+        modes = np.empty_like(columns)
+        if system.n_dense:
+            own = columns[first:]
+            modes[first:] = self._apply_kernel(own)
+            square += own.T @ modes[first:]
+            own -= self._apply(self._schur, modes[first:])
+        kernels.backward(*self._tree, self._half, self._gram, self._values, columns, modes)
+        return modes, square
+
+    def quadratic(self, vectors):
+        """``w' Z'V^-1 Z w`` for columns w.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_unknowns, c)
+
+        Returns
+        -------
+        ndarray of shape (c, c)
+        """
+        system, columns = self.system, np.empty_like(vectors)
+        kernels.multiply(
+            *self._tree, system.gram, system.values, system.dense_gram, vectors, columns
+        )
+        total = vectors.T @ columns
+        square = np.zeros_like(total)
+        kernels.forward(*self._tree, self._half, self._values, columns, square)
+        if system.n_dense:
+            own = columns[system.first_dense :]
+            square += own.T @ self._apply_kernel(own)
+        return total - square
+
+    def multiply(self, vectors):
+        """``Z'V^-1 Z w`` for columns w.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_unknowns, c)
+
+        Returns
+        -------
+        ndarray of shape (n_unknowns, c)
+        """
+        system, columns = self.system, np.empty_like(vectors)
+        kernels.multiply(
+            *self._tree, system.gram, system.values, system.dense_gram, vectors, columns
+        )
+        self.solve(columns)
+        return columns
+
+    def block_sums(self, each=False):
+        """Sum the blocks of ``T = Z'V^-1 Z`` on the diagonal over the levels of each factor.
+
+        Parameters
+        ----------
+        each : bool, default=False
+            Whether to return the blocks themselves instead.
+
+        Returns
+        -------
+        list of ndarray of shape (q, q), or (levels, q, q)
+            By factor.
+        """
+        system = self.system
+        q, n_nodes = system.gram.shape[1], system.shape[-1, 0]
+        sums = np.zeros((len(system.sparse), q, q))
+        blocks = np.empty((n_nodes if each else 0, q, q))
+        kernels.select(
+            *self._tree, system.parent, system.link, self._half, self._gram, self._values,
+            self._dense_kernel(), np.empty_like(self._values), np.empty_like(self._gram), sums,
+            blocks,
+        )  # fmt: skip
+        out = [None] * len(system.sizes)
+        for k, f in enumerate(system.sparse):
+            width = system.effects[f].size
+            nodes = slice(system.shape[k, 0], system.shape[k + 1, 0])
+            out[f] = blocks[nodes, :width, :width] if each else sums[k, :width, :width]
+        for k, f in enumerate(system.dense):
+            own = self._dense_blocks(k, f)
+            out[f] = own if each else own.sum(axis=0)
+        return out
+
+    def _apply_kernel(self, columns):
+        """K @ columns for the dense part."""
+        if self._inverse is not None:
+            return self._apply(self._dense_kernel(), columns)
+        inner = self._by_level(columns, self._dense_roots.swapaxes(1, 2))
+        solved = dpotrs(self._factor, inner, lower=0, overwrite_b=1)[0]
+        return self._by_level(solved, self._dense_roots)
+
+    def _by_level(self, columns, roots):
+        """Multiply the rows of each level by the matrix of its factor."""
+        system, out = self.system, np.empty(columns.shape)
+        for k, f in enumerate(system.dense):
+            rows, q = self._dense_rows(f), system.effects[f].size
+            own = columns[rows].reshape(-1, q, columns.shape[1])
+            out[rows] = (roots[k, :q, :q] @ own).reshape(-1, columns.shape[1])
+        return out
+
+    def _dense_rows(self, f):
+        """Rows of a factor within the dense part."""
+        rows, first = self.system.rows(f), self.system.first_dense
+        return slice(rows.start - first, rows.stop - first)
+
+    def _dense_kernel(self):
+        """Lower triangle of K of the dense part."""
+        if self._inverse is None and self.system.n_dense:
+            self._inverse = dpotri(self._factor, lower=0, overwrite_c=1)[0].T
+            kernels.sandwich(
+                self._inverse, self.system.owner,
+                np.ascontiguousarray(self._dense_roots.swapaxes(1, 2)), self._widths, False,
+                self._kernel,
+            )  # fmt: skip
+        return self._kernel
+
+    def _dense_blocks(self, k, f):
+        """Blocks of T of a factor of the dense part."""
+        system, q = self.system, self.system.effects[f].size
+        root = self._dense_roots[k, :q, :q]
+        rows = self._dense_rows(f)
+        first = np.arange(rows.start, rows.stop, q)
+        if np.linalg.svd(root, compute_uv=False)[-1] > _SMALL:
+            inside = np.eye(q) - _diagonal_blocks(self._inverse, first, q)
+            return np.linalg.solve(root.T, np.linalg.solve(root.T, inside).swapaxes(1, 2))
+        own = _symmetric(self._schur)[:, rows]
+        left = self._apply(self._kernel, own).reshape(system.n_dense, -1, q)
+        taken = np.einsum("nga,ngb->gab", own.reshape(system.n_dense, -1, q), left)
+        return _diagonal_blocks(self._schur, first, q) - taken
+
+    @staticmethod
+    def _apply(lower, columns):
+        """A @ columns for the lower triangle of A."""
+        return dsymm(1.0, lower.T, columns.T, side=1, lower=0).T
+
+
+def _symmetric(lower):
+    return np.tril(lower) + np.tril(lower, -1).T
+
+
+def _diagonal_blocks(lower, first, q):
+    """Blocks (levels, q, q) on the diagonal of a matrix given by its lower triangle."""
+    blocks = np.empty((first.size, q, q))
+    for a in range(q):
+        for b in range(a + 1):
+            blocks[:, a, b] = blocks[:, b, a] = lower[first + a, first + b]
+    return blocks

@@ -1,0 +1,175 @@
+"""The profiled criterion of a model with several grouping factors.
+
+With ``T = Z'V^-1 Z``, ``U = Z'V^-1 X``, ``r = Z'V^-1 (y - X beta)`` and ``M = (X'V^-1 X)^-1``
+the derivative to the relative covariance P of a factor is the sum over its levels of
+``T - nu/rss r r'``, and for REML ``- U M U'``. The Hessian replaces the trace
+of the observed information by its average (Gilmour, Thompson and Cullis 1995), whose
+quadratic forms need one more solution with the same factor.
+"""
+
+from math import log, pi
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+
+from lmmfit.linalg import semidefinite_root
+from lmmfit.mixed.block_factor import BlockFactor
+from lmmfit.mixed.blocks import BlockSystem
+from lmmfit.mixed.layout import principal
+from lmmfit.mixed.likelihood import ProfiledCriterion
+from lmmfit.optimize import minimize_newton
+
+__all__ = ["BlockCriterion"]
+
+
+class BlockCriterion(ProfiledCriterion):
+    """The criterion of several grouping factors as a function of theta.
+
+    As :class:`ProfiledCriterion`; the Hessian is the average-information approximation, exact
+    in what the curvature of ``P = Lambda Lambda'`` adds.
+
+    Parameters
+    ----------
+    statistics : MixedStatistics or CrossedStatistics
+    method : {"reml", "ml"}, default="reml"
+
+    Attributes
+    ----------
+    factor : BlockFactor
+        Of the last evaluation.
+    residual : ndarray of shape (n_unknowns,)
+        r of the last evaluation.
+    cross : ndarray of shape (n_unknowns, p)
+        U of the last evaluation.
+    """
+
+    def _prepare(self):
+        self.system = BlockSystem.build(self.statistics)
+        self.factor = BlockFactor(self.system)
+        columns = *(self.statistics.layout.fixed[j] for j in self.fixed), -1
+        self._total = principal(self.statistics.total, columns)
+        self._kept = np.append(np.array(self.fixed, dtype=np.int64), -1)
+        self._identity = np.eye(self.q)
+        self.beta = self.covariance = self.derivative = self.rss = None
+
+    def _evaluate(self, theta, left_map, order):
+        root = left_map @ self.unpack(theta)
+        if not self.factor.update(root):
+            return np.nan, None, None
+        columns = self.system.cross[:, self._kept]
+        _, square = self.factor.solve(columns)
+        value, information = self._profile(self._total - square)
+        if not order or np.isnan(value):
+            return value, None, None
+        self.cross = columns[:, :-1]
+        self.residual = columns[:, -1] - self.cross @ self.beta
+        self.derivative = self._differentiate(self.factor.block_sums())
+        slope = left_map.T @ self.derivative
+        gradient = 2.0 * self.pack(slope @ root)
+        hessian = self._curvature(left_map, root, slope @ left_map) if order == 2 else None
+        return value, gradient, hessian
+
+    def _profile(self, products):
+        """Solve for beta given ``[X y]'V^-1[X y]``; value of the criterion."""
+        p, nu = len(self.fixed), self.nu
+        chol, info = dpotrf(products[:p, :p], lower=1) if p else (np.empty((0, 0)), 0)
+        if info:
+            return np.nan, None
+        self.beta = dpotrs(chol, products[:p, -1], lower=1)[0] if p else np.empty(0)
+        lower = dpotri(chol, lower=1)[0] if p else chol
+        self.covariance = np.tril(lower) + np.tril(lower, -1).T
+        self.rss = float(products[-1, -1] - products[:p, -1] @ self.beta)
+        if not self.rss > 0.0 or nu <= 0:
+            return np.nan, None
+        value = self.factor.log_determinant + nu * (1.0 + log(2.0 * pi * self.rss / nu))
+        if self.reml:
+            value += 2.0 * np.log(chol.diagonal()).sum()
+        return value, products
+
+    def _differentiate(self, traces):
+        """Derivative of the criterion to P, block-diagonal by factor."""
+        system, slope = self.system, np.zeros((self.q, self.q))
+        for f, trace in enumerate(traces):
+            own, r = system.effects[f], system.by_level(self.residual, f)
+            part = trace - (self.nu / self.rss) * (r.T @ r)
+            if self.reml and self.cross.shape[1]:
+                u = system.by_level(self.cross, f)
+                part = part - np.tensordot(u @ self.covariance, u, axes=([0, 2], [0, 2]))
+            slope[own[:, None], own] = part
+        return slope
+
+    def _curvature(self, left_map, root, slope):
+        """Average-information Hessian with respect to theta."""
+        moved = self._moves(left_map, root)
+        inner = self.factor.quadratic(moved)
+        share = moved.T @ self.cross
+        inner -= share @ self.covariance @ share.T
+        along = moved.T @ self.residual
+        hessian = self.nu / self.rss * (inner - np.outer(along, along) / self.rss)
+        rows, columns = self._rows, self._columns
+        return hessian + 2.0 * (columns[:, None] == columns) * slope[rows[:, None], rows]
+
+    def _moves(self, left_map, root):
+        """``dP/dtheta r`` for each theta, (n_unknowns, k)."""
+        system = self.system
+        moved = np.zeros((len(system), self.n_theta))
+        for f in range(len(system.sizes)):
+            own, r = system.effects[f], system.by_level(self.residual, f)
+            for t in np.flatnonzero(np.isin(self._rows, own)):
+                first, second = left_map[own, self._rows[t]], root[own, self._columns[t]]
+                part = np.outer(r @ second, first) + np.outer(r @ first, second)
+                system.by_level(moved, f)[..., t] = part
+        return moved
+
+    def descend(self, lambda_, n_em, n_newton, tol):
+        """EM steps, then Newton's method within a trust region.
+
+        Parameters
+        ----------
+        lambda_ : ndarray of shape (q, q)
+            Block lower-triangular factor in the basis of the statistics.
+        n_em, n_newton : int
+            Steps; at most, those of Newton's method.
+        tol : float
+            Decrease below which a Newton step is the last.
+
+        Returns
+        -------
+        lambda_, outcome, n_evaluations, converged, at_zero, rss_at_zero
+            As those of :class:`ProfiledCriterion`.
+        """
+        at_zero, _, _ = self._at_zero()
+        rss_at_zero = self.rss
+        n = 1
+        for _ in range(n_em):
+            value, *_ = self._evaluate(self.pack(lambda_), self._identity, 1)
+            n += 1
+            if np.isnan(value):
+                lambda_ = 0.5 * lambda_
+                continue
+            lambda_ = self._em_step(lambda_)
+        result = minimize_newton(
+            lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
+            tol=tol, max_iter=n_newton,
+        )  # fmt: skip
+        outcome = result.value, result.gradient, result.hessian
+        n += result.n_iter + 1
+        return self.unpack(result.x), outcome, n, result.converged, at_zero, rss_at_zero
+
+    def _at_zero(self):
+        """The criterion without random effects, from the totals alone."""
+        self.factor.log_determinant = 0.0
+        return *self._profile(self._total), None
+
+    def _em_step(self, lambda_):
+        """Replace P of each factor by ``P - P D P / m`` (Laird and Ware 1982)."""
+        covariance = lambda_ @ lambda_.T
+        moved = np.zeros_like(covariance)
+        change = covariance @ self.derivative @ covariance
+        layout = self.statistics.layout
+        for (start, stop), owner in zip(layout.blocks, layout.owners, strict=True):
+            own = slice(start, stop)
+            part = covariance[own, own] - change[own, own] / self.system.sizes[owner]
+            moved[own, own] = semidefinite_root(part)
+        return moved
+
