@@ -24,7 +24,6 @@ from lmmfit.mixed.layout import INTERCEPT
 from lmmfit.mixed.modes import RandomEffects
 from lmmfit.mixed.prediction import predict_rows
 from lmmfit.mixed.solution import fit_statistics
-from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
 
@@ -270,19 +269,23 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     def random_effects_(self):
         """Conditional modes and covariances of the random effects of each term."""
         check_is_fitted(self)
-        modes, layout = self.result_.modes if self.design_.terms else None, self.design_.layout
-        return {
-            key: RandomEffects(
-                term.group,
-                self.statistics_.levels.labels,
+        layout, found = self.design_.layout, {}
+        levels = self.statistics_.factor_levels
+        taken = [0] * layout.n_factors
+        for key, (start, stop), owner in zip(
+            self.cov_re_, layout.blocks, layout.owners, strict=True
+        ):
+            modes, first = self.result_.modes[owner], taken[owner]
+            own = slice(first, first + stop - start)
+            taken[owner] = own.stop
+            found[key] = RandomEffects(
+                self.design_.terms[len(found)].group,
+                levels[owner].labels,
                 tuple(layout.random_names[start:stop]),
-                modes.modes[:, start:stop],
-                modes.covariance[:, start:stop, start:stop],
+                modes.modes[:, own],
+                modes.covariance[:, own, own],
             )
-            for key, term, (start, stop) in zip(
-                self.cov_re_, self.design_.terms, layout.blocks, strict=True
-            )
-        }
+        return found
 
     def _fit(self, X, y, sample_weight, earlier):
         """Validate, summarise, optimise, publish; on an error the estimator is as before."""
@@ -398,9 +401,12 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                 "the fixed effects fit the response exactly: no variance is left to estimate, "
                 "and the likelihood is unbounded.", UserWarning, _CALLER,
             )  # fmt: skip
-        confounded = False
-        design, m = self.design_, statistics.n_groups
-        for term, (start, stop) in zip(design.terms, design.layout.blocks, strict=True):
+        confounded, design = False, self.design_
+        sizes = [len(levels) for levels in statistics.factor_levels]
+        for term, (start, stop), owner in zip(
+            design.terms, design.layout.blocks, design.layout.owners, strict=True
+        ):
+            m = sizes[owner]
             if m == 1 or m * (stop - start) >= statistics.n_rows:
                 confounded = True
                 warnings.warn(

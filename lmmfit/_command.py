@@ -149,11 +149,13 @@ def _predict(model, new, used, path):
         )  # fmt: skip
     design = model.design_
     if design.terms and len(rows):
-        unseen = design.find(as_columns(rows), model.statistics_.levels) < 0
-        if unseen.any():
-            print(
-                f"note: {int(unseen.sum())} of {len(new)} rows of {path!r} belong to levels of "
-                f"{':'.join(design.factors)!r} that were not in the data; they get the "
-                "population's prediction.", file=sys.stderr,
-            )  # fmt: skip
+        found = design.find(as_columns(rows), model.statistics_.factor_levels)
+        for codes, names in zip(found, design.factors, strict=True):
+            unseen = codes < 0
+            if unseen.any():
+                print(
+                    f"note: {int(unseen.sum())} of {len(new)} rows of {path!r} belong to levels "
+                    f"of {':'.join(names)!r} that were not in the data; they get the "
+                    "population's prediction.", file=sys.stderr,
+                )  # fmt: skip
     return out

@@ -71,7 +71,7 @@ def frames():
     return {
         name.removeprefix("load_"): getattr(datasets, name)(as_frame=True).frame
         for name in datasets.__all__
-        if name.startswith("load_") and name != "load_insteval"
+        if name.startswith("load_")
     }
 
 

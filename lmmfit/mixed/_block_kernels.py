@@ -33,7 +33,7 @@ def eliminate(shape, pointer, index, parent, link, roots, gram, values, half, de
     scaled = np.empty((gram.shape[1], longest))
     at = np.empty(longest, np.int64)
     room = np.empty((2, gram.shape[1], gram.shape[1]))
-    product, later = 1.0, np.empty(n_levels, np.int64)
+    product = 1.0
     for level in range(n_levels):
         q = shape[level, 2]
         width = 0

@@ -75,7 +75,7 @@ class FittedLinesDisplay:
         self.figsize = (0.7 + 1.6 * max(n_columns, 3), 1.1 + 1.6 * n_rows)
 
     @classmethod
-    def from_estimator(cls, model, X, y, *, x=None, n_groups=None, ax=None):
+    def from_estimator(cls, model, X, y, *, x=None, group=None, n_groups=None, ax=None):
         """Draw the fitted lines of a model.
 
         Parameters
@@ -89,6 +89,9 @@ class FittedLinesDisplay:
             Column for the x axis; by default the first random slope, or the first numeric
             fixed effect where no slope varies. Along a line the other numeric columns keep
             the group's mean and all others the value of the group's first row.
+        group : str, optional
+            Grouping factor, such as ``"batch:cask"``; by default the first. The effects of
+            other factors are left out of the lines.
         n_groups : int, optional
             Number of groups to show, 20 at most by default; evenly spread over the levels.
         ax : Axes, array of Axes, Figure or SubFigure, optional
@@ -113,7 +116,8 @@ class FittedLinesDisplay:
             raise ValueError(f"x={x!r} is not a column of X; the columns are {columns.names}.")
         if n_groups is not None and n_groups < 1:
             raise ValueError(f"n_groups must be at least 1, got {n_groups}.")
-        factors = model.design_.factors
+        only = _choose_factor(model.design_.factors, group)
+        factors = model.design_.factors[only]
         codes, levels = encode([columns.raw(name) for name in factors], factors)
         count = min(n_groups or _MOST_PANELS, len(levels))
         shown = np.linspace(0, len(levels) - 1, count).round().astype(np.int64)
@@ -121,11 +125,12 @@ class FittedLinesDisplay:
         rows = [np.flatnonzero(codes == code) for code in shown]
         drawn = across[np.concatenate(rows)]
         grid = np.linspace(drawn.min(), drawn.max(), _GRID)
-        table = rows_along(columns, rows, x, grid, factors)
+        grouping = sorted({name for factor in model.design_.factors for name in factor})
+        table = rows_along(columns, rows, x, grid, grouping)
         lines = [
             predict_rows(
                 model.result_, model.design_, table,
-                conditional=conditional, new_levels=model.new_levels,
+                conditional=conditional, new_levels=model.new_levels, only=only,
             ).reshape(count, _GRID)
             for conditional in (True, False)
         ]  # fmt: skip
@@ -215,3 +220,13 @@ class FittedLinesDisplay:
         )  # fmt: skip
         panel.set_title(str(self.levels[k]), fontsize=9, pad=3)
         return [*points, *own, *population]
+
+
+def _choose_factor(factors, group):
+    """Position of the grouping factor of that name, the first without one."""
+    names = [":".join(own) for own in factors]
+    if group is None:
+        return 0
+    if group not in names:
+        raise ValueError(f"group={group!r} is not a grouping factor; the factors are {names}.")
+    return names.index(group)

@@ -30,12 +30,13 @@ def choose_column(model, columns):
     design = model.design_
     slopes = [slope for term in design.terms for slope in term.slopes]
     fixed = [name for name in design.layout.fixed_names if name != INTERCEPT]
+    grouping = {name for factor in design.factors for name in factor}
     for expression in [*slopes, *fixed]:
         found = [expression] if expression in columns.names else mentioned_columns(
             [expression], columns.names
         )  # fmt: skip
         for name in found:
-            if columns.is_numeric(name) and name not in design.factors:
+            if columns.is_numeric(name) and name not in grouping:
                 return name
     raise ValueError(
         "no random slope or fixed effect is a numeric column, so there is nothing to draw the "

@@ -1,13 +1,17 @@
-"""Block Cholesky factor of the normal equations of the random effects: factor once, solve often."""
+"""Block Cholesky factor of the equations of the random effects: factor once, solve often."""
+
+from contextlib import nullcontext
 
 import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
+from lmmfit._threads import one_blas_thread
 from lmmfit.mixed import _block_kernels as kernels
 
 __all__ = ["BlockFactor"]
 
+_FEW = 100  # unknowns for which BLAS starts no second thread
 _SMALL = 1e-3  # relative standard deviation below which a factor's root is not inverted
 
 
@@ -21,6 +25,8 @@ class BlockFactor:
     Attributes
     ----------
     log_determinant : float
+    tree : tuple of ndarray
+        Structure of the sparse part, as the kernels take it.
     """
 
     def __init__(self, system):
@@ -34,7 +40,12 @@ class BlockFactor:
         self._sparse_roots = np.zeros((len(system.sparse), q, q))
         self._dense_roots = np.zeros((len(system.dense), q, q))
         self._widths = np.array([len(system.effects[f]) for f in system.dense], dtype=np.int64)
-        self._tree = system.shape, system.pointer, system.index
+        self.tree = system.shape, system.pointer, system.index
+
+    @property
+    def limited(self):
+        """Context for many factorisations: one BLAS thread, where the dense part is large."""
+        return one_blas_thread() if self.system.n_dense > _FEW else nullcontext()
 
     def update(self, root):
         """Factor for another root.
@@ -50,15 +61,12 @@ class BlockFactor:
             Whether the matrix was positive definite to working precision.
         """
         system = self.system
-        for out, factors in ((self._sparse_roots, system.sparse), (self._dense_roots, system.dense)):
-            for k, f in enumerate(factors):
-                own = system.effects[f]
-                out[k, : own.size, : own.size] = root[own[:, None], own]
+        self._set_roots(root)
         np.copyto(self._gram, system.gram)
         np.copyto(self._values, system.values)
         np.copyto(self._schur, system.dense_gram)
         self.log_determinant = kernels.eliminate(
-            *self._tree, system.parent, system.link, self._sparse_roots, self._gram,
+            *self.tree, system.parent, system.link, self._sparse_roots, self._gram,
             self._values, self._half, self._schur,
         )  # fmt: skip
         self._inverse = None
@@ -73,6 +81,21 @@ class BlockFactor:
             return False
         self.log_determinant += 2.0 * np.log(self._factor.diagonal()).sum()
         return bool(np.isfinite(self.log_determinant))
+
+    def _set_roots(self, root):
+        system = self.system
+        for out, factors in (
+            (self._sparse_roots, system.sparse),
+            (self._dense_roots, system.dense),
+        ):
+            for k, f in enumerate(factors):
+                own = system.effects[f]
+                out[k, : own.size, : own.size] = root[own[:, None], own]
+
+    @property
+    def sparse_part(self):
+        """Factors and lists of the nodes, as the kernels take them."""
+        return self._half, self._values
 
     def solve(self, columns):
         """``Z'V^-1 x`` for columns x given by ``Z'x``.
@@ -91,14 +114,14 @@ class BlockFactor:
         """
         system, first = self.system, self.system.first_dense
         square = np.zeros((columns.shape[1], columns.shape[1]))
-        kernels.forward(*self._tree, self._half, self._values, columns, square)
+        kernels.forward(*self.tree, self._half, self._values, columns, square)
         modes = np.empty_like(columns)
         if system.n_dense:
             own = columns[first:]
             modes[first:] = self._apply_kernel(own)
             square += own.T @ modes[first:]
             own -= self._apply(self._schur, modes[first:])
-        kernels.backward(*self._tree, self._half, self._gram, self._values, columns, modes)
+        kernels.backward(*self.tree, self._half, self._gram, self._values, columns, modes)
         return modes, square
 
     def quadratic(self, vectors):
@@ -114,11 +137,11 @@ class BlockFactor:
         """
         system, columns = self.system, np.empty_like(vectors)
         kernels.multiply(
-            *self._tree, system.gram, system.values, system.dense_gram, vectors, columns
+            *self.tree, system.gram, system.values, system.dense_gram, vectors, columns
         )
         total = vectors.T @ columns
         square = np.zeros_like(total)
-        kernels.forward(*self._tree, self._half, self._values, columns, square)
+        kernels.forward(*self.tree, self._half, self._values, columns, square)
         if system.n_dense:
             own = columns[system.first_dense :]
             square += own.T @ self._apply_kernel(own)
@@ -137,7 +160,7 @@ class BlockFactor:
         """
         system, columns = self.system, np.empty_like(vectors)
         kernels.multiply(
-            *self._tree, system.gram, system.values, system.dense_gram, vectors, columns
+            *self.tree, system.gram, system.values, system.dense_gram, vectors, columns
         )
         self.solve(columns)
         return columns
@@ -160,8 +183,8 @@ class BlockFactor:
         sums = np.zeros((len(system.sparse), q, q))
         blocks = np.empty((n_nodes if each else 0, q, q))
         kernels.select(
-            *self._tree, system.parent, system.link, self._half, self._gram, self._values,
-            self._dense_kernel(), np.empty_like(self._values), np.empty_like(self._gram), sums,
+            *self.tree, system.parent, system.link, self._half, self._gram, self._values,
+            self.kernel(), np.empty_like(self._values), np.empty_like(self._gram), sums,
             blocks,
         )  # fmt: skip
         out = [None] * len(system.sizes)
@@ -177,7 +200,7 @@ class BlockFactor:
     def _apply_kernel(self, columns):
         """K @ columns for the dense part."""
         if self._inverse is not None:
-            return self._apply(self._dense_kernel(), columns)
+            return self._apply(self.kernel(), columns)
         inner = self._by_level(columns, self._dense_roots.swapaxes(1, 2))
         solved = dpotrs(self._factor, inner, lower=0, overwrite_b=1)[0]
         return self._by_level(solved, self._dense_roots)
@@ -196,8 +219,8 @@ class BlockFactor:
         rows, first = self.system.rows(f), self.system.first_dense
         return slice(rows.start - first, rows.stop - first)
 
-    def _dense_kernel(self):
-        """Lower triangle of K of the dense part."""
+    def kernel(self):
+        """Lower triangle of ``K = P - P Z'V^-1 Z P`` of the dense part."""
         if self._inverse is None and self.system.n_dense:
             self._inverse = dpotri(self._factor, lower=0, overwrite_c=1)[0].T
             kernels.sandwich(

@@ -58,7 +58,7 @@ class BlockCriterion(ProfiledCriterion):
             return np.nan, None, None
         columns = self.system.cross[:, self._kept]
         _, square = self.factor.solve(columns)
-        value, information = self._profile(self._total - square)
+        value = self._profile(self._total - square)
         if not order or np.isnan(value):
             return value, None, None
         self.cross = columns[:, :-1]
@@ -74,17 +74,17 @@ class BlockCriterion(ProfiledCriterion):
         p, nu = len(self.fixed), self.nu
         chol, info = dpotrf(products[:p, :p], lower=1) if p else (np.empty((0, 0)), 0)
         if info:
-            return np.nan, None
+            return np.nan
         self.beta = dpotrs(chol, products[:p, -1], lower=1)[0] if p else np.empty(0)
         lower = dpotri(chol, lower=1)[0] if p else chol
         self.covariance = np.tril(lower) + np.tril(lower, -1).T
         self.rss = float(products[-1, -1] - products[:p, -1] @ self.beta)
         if not self.rss > 0.0 or nu <= 0:
-            return np.nan, None
+            return np.nan
         value = self.factor.log_determinant + nu * (1.0 + log(2.0 * pi * self.rss / nu))
         if self.reml:
             value += 2.0 * np.log(chol.diagonal()).sum()
-        return value, products
+        return value
 
     def _differentiate(self, traces):
         """Derivative of the criterion to P, block-diagonal by factor."""
@@ -138,7 +138,8 @@ class BlockCriterion(ProfiledCriterion):
         lambda_, outcome, n_evaluations, converged, at_zero, rss_at_zero
             As those of :class:`ProfiledCriterion`.
         """
-        at_zero, _, _ = self._at_zero()
+        self.factor.log_determinant = 0.0
+        at_zero = self._profile(self._total)  # the totals alone: no random effects
         rss_at_zero = self.rss
         n = 1
         for _ in range(n_em):
@@ -148,18 +149,14 @@ class BlockCriterion(ProfiledCriterion):
                 lambda_ = 0.5 * lambda_
                 continue
             lambda_ = self._em_step(lambda_)
-        result = minimize_newton(
-            lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
-            tol=tol, max_iter=n_newton,
-        )  # fmt: skip
+        with self.factor.limited:
+            result = minimize_newton(
+                lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
+                tol=tol, max_iter=n_newton,
+            )  # fmt: skip
         outcome = result.value, result.gradient, result.hessian
         n += result.n_iter + 1
         return self.unpack(result.x), outcome, n, result.converged, at_zero, rss_at_zero
-
-    def _at_zero(self):
-        """The criterion without random effects, from the totals alone."""
-        self.factor.log_determinant = 0.0
-        return *self._profile(self._total), None
 
     def _em_step(self, lambda_):
         """Replace P of each factor by ``P - P D P / m`` (Laird and Ware 1982)."""
@@ -172,4 +169,3 @@ class BlockCriterion(ProfiledCriterion):
             part = covariance[own, own] - change[own, own] / self.system.sizes[owner]
             moved[own, own] = semidefinite_root(part)
         return moved
-

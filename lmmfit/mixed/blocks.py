@@ -95,9 +95,7 @@ class BlockSystem:
         for k, f in enumerate(sparse):
             q = len(effects[f])
             gram[shape[k, 0] : shape[k + 1, 0], :q, :q] = factors[f].gram
-        lists = [
-            _lists(k, order, factors, pairs, effects, at, size) for k in range(len(sparse))
-        ]
+        lists = [_lists(k, order, factors, pairs, effects, at, size) for k in range(len(sparse))]
         pointer = np.append(0, np.cumsum(np.concatenate([own[0] for own in lists] or [[]])))
         pointer = pointer.astype(np.int64)
         index = np.concatenate([own[1] for own in lists] or [np.empty(0, np.int64)])

@@ -7,7 +7,6 @@ from scipy.linalg import block_diag
 
 from lmmfit.mixed._crossed_kernels import add_by_level, add_pairs, match_pairs
 from lmmfit.mixed._row_kernels import accumulate
-from lmmfit.mixed.factors import GroupLevels
 from lmmfit.mixed.layout import Basis, Layout, principal
 from lmmfit.mixed.rows import Rows
 
@@ -146,9 +145,7 @@ class CrossedStatistics:
         total = np.triu(total) + np.triu(total, 1).T
         rows.check_total(total)
         pairs = {
-            (f, g): PairProducts(
-                np.repeat(np.arange(m[f]), np.diff(pointer)), index, values[f, g]
-            )
+            (f, g): PairProducts(np.repeat(np.arange(m[f]), np.diff(pointer)), index, values[f, g])
             for (f, g), (pointer, index, _) in matched.items()
         }
         return cls(
@@ -161,6 +158,11 @@ class CrossedStatistics:
     def n_groups(self):
         """Number of levels of all factors."""
         return sum(map(len, self.factors))
+
+    @property
+    def factor_levels(self):
+        """Levels of each grouping factor."""
+        return self.levels
 
     def __add__(self, other):
         if not isinstance(other, CrossedStatistics):

@@ -9,7 +9,7 @@ __all__ = ["GroupModes", "RandomEffects", "group_modes"]
 
 @dataclass(frozen=True, eq=False)
 class GroupModes:
-    """Random effects of every group, all terms side by side.
+    """Random effects of every level of a grouping factor, its terms side by side.
 
     Attributes
     ----------
@@ -101,16 +101,18 @@ class RandomEffects:
         return "\n".join(lines + ["  ..."] * (len(self) > 5))
 
 
-def group_modes(fit):
-    """Conditional modes of the random effects of every group.
+def group_modes(fit, factor=0):
+    """Conditional modes of the random effects of every level of a grouping factor.
 
-    With ``K_i = Lambda (I + Lambda' G_i Lambda)^-1 Lambda'`` the modes are
-    ``K_i Z_i'(y_i - X_i beta)`` and their conditional covariance is ``sigma2 K_i``
-    (Bates et al. 2015, equation 56).
+    With ``T = Z'V^-1 Z`` and P the relative covariance they are ``P Z'V^-1 (y - X beta)``, and
+    their conditional covariance is ``sigma2 (P - P T P)`` (Henderson 1975; Bates et al. 2015,
+    equation 56).
 
     Parameters
     ----------
     fit : MixedFit
+    factor : int, default=0
+        Position of the grouping factor.
 
     Returns
     -------
@@ -126,33 +128,15 @@ def group_modes(fit):
     >>> group_modes(fit).modes.ravel().round(1)
     array([-17.6,   0.4,  28.6, -23.1,  56.7, -45. ])
     """
-    statistics = fit.statistics
-    layout, basis = statistics.layout, statistics.basis
-    q, response = len(layout.random), len(layout.columns)
-    scale = basis.random_map(layout)
-    z_rows = layout.rows_of(layout.random, layout.random)
-    x_rows = layout.rows_of(layout.random, [*layout.fixed, response])
-    gram = np.moveaxis(statistics.products[z_rows], 2, 0)
-    cross = np.moveaxis(statistics.products[x_rows], 2, 0)
-    factor = np.linalg.solve(scale, fit.lambda_) * np.sqrt(basis.weight_unit)
-    inner = np.eye(q) + factor.T @ gram @ factor
-    shrink = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
-    gamma = _basis_coefficients(fit)
-    residual = cross[:, :, -1] - cross[:, :, :-1] @ gamma
-    modes = basis.response_scale * np.einsum("mab,mb->ma", shrink, residual) @ scale.T
-    fixed = list(layout.fixed)
-    back = np.linalg.inv(basis.coefficient_map(layout, fixed))
-    pull = scale @ (shrink @ cross[:, :, :-1]) @ back
+    marginal, basis = fit.marginal, fit.statistics.basis
+    effects = marginal.system.effects[factor]
+    scale = marginal.scale[effects[:, None], effects]
+    root = marginal.root[effects[:, None], effects]
+    prior = root @ root.T
+    own = scale @ marginal.system.by_level(marginal.modes, factor)
+    back = np.linalg.inv(marginal.back)
     variance = fit.sigma2 / basis.weight_unit
-    return GroupModes(modes, variance * (scale @ shrink @ scale.T), pull)
-
-
-def _basis_coefficients(fit):
-    """Fixed effects as coefficients of the columns in the basis of the statistics."""
-    layout, basis = fit.statistics.layout, fit.statistics.basis
-    fixed = list(layout.fixed)
-    beta = fit.beta.copy()
-    if layout.intercept in fixed:
-        beta[fixed.index(layout.intercept)] -= basis.shift[-1]
-    own = np.linalg.solve(basis.coefficient_map(layout, fixed), beta) / basis.response_scale
-    return own + basis.pilot_fit
+    spread = scale @ (prior - prior @ marginal.blocks[factor] @ prior) @ scale.T
+    return GroupModes(
+        basis.response_scale * own[:, :, -1], variance * spread, own[:, :, :-1] @ back
+    )

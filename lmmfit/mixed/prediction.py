@@ -2,14 +2,15 @@
 
 import numpy as np
 
-__all__ = ["predict_rows"]
+__all__ = ["fitted_variance", "predict_rows"]
 
 _ROWS_PER_BLOCK = 65536
 
 
 def predict_rows(
-    fit, design, columns, *, conditional=True, return_std=False, new_levels="population"
-):
+    fit, design, columns, *, conditional=True, return_std=False, new_levels="population",
+    only=None,
+):  # fmt: skip
     """Predict the response for the rows of a table.
 
     Parameters
@@ -27,6 +28,8 @@ def predict_rows(
         random effects have their full variance.
     new_levels : {"population", "error", "nan"}, default="population"
         What a level never seen gets: random effects of zero, an error, or NaN.
+    only : int, optional
+        Position of the one grouping factor whose random effects count; by default all do.
 
     Returns
     -------
@@ -57,47 +60,60 @@ def predict_rows(
     offset = design.offset(columns)
     if offset is not None:
         mean += offset
-    codes = np.full(n, -1)
+    codes = [np.full(n, -1)] * layout.n_factors
     if layout.random and conditional:
-        codes = design.find(columns, fit.statistics.levels)
+        codes = design.find(columns, fit.statistics.factor_levels)
         _check_levels(codes, design, columns, new_levels)
-        effects = np.vstack([fit.modes.modes, np.zeros(len(layout.random))])
-        for a, j in enumerate(layout.random):
-            share = effects[codes, a]
-            mean += share if vectors[j] is None else share * vectors[j]
+        if only is not None:
+            codes = [own if f == only else np.full(n, -1) for f, own in enumerate(codes)]
+        for own, effects, modes in zip(codes, layout.effects, fit.modes, strict=True):
+            values = np.vstack([modes.modes, np.zeros(effects.size)])
+            for a, effect in enumerate(effects):
+                share, vector = values[own, a], vectors[layout.random[effect]]
+                mean += share if vector is None else share * vector
     _check_finite(mean, vectors, layout, offset)
-    unseen = (codes < 0) if conditional and new_levels == "nan" and layout.random else None
-    if unseen is not None:
-        mean[unseen] = np.nan
+    unseen = np.zeros(n, dtype=bool)
+    if conditional and new_levels == "nan" and only is None:
+        unseen = np.logical_or.reduce([unseen, *(own < 0 for own in codes)])
+    mean[unseen] = np.nan
     if not return_std:
         return mean
-    std = np.sqrt(_variance(fit, vectors, codes))
-    if unseen is not None:
-        std[unseen] = np.nan
+    std = np.sqrt(fit.sigma2 + fitted_variance(fit, vectors, codes, n))
+    std[unseen] = np.nan
     return mean, std
 
 
-def _variance(fit, vectors, codes):
-    """Variance of a new observation in each row."""
-    layout, n = fit.statistics.layout, len(codes)
-    variance = np.full(n, fit.sigma2)
-    prior = fit.sigma2 * fit.lambda_ @ fit.lambda_.T
+def fitted_variance(fit, vectors, codes, n):
+    """Variance of ``w'beta_hat + z'b_hat - z'b`` for each row, of fixed and random effects.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    vectors : list of ndarray of shape (n,)
+        Columns of V, None for ones.
+    codes : list of ndarray of shape (n,), int64
+        Level of each row, by factor; -1 for one that was never seen.
+    n : int
+        Number of rows.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    layout, out = fit.statistics.layout, np.empty(n)
+    variance = fit.sigma2 / fit.statistics.basis.weight_unit
     for lo in range(0, n, _ROWS_PER_BLOCK):
         rows = slice(lo, min(lo + _ROWS_PER_BLOCK, n))
-        x = _stack(vectors, layout.fixed, rows)
+        x, z = _stack(vectors, layout.fixed, rows), _stack(vectors, layout.random, rows)
+        spread = 0.0
         if layout.random:
-            z, at = _stack(vectors, layout.random, rows), codes[rows]
-            known = at >= 0
-            spread = np.einsum("na,ab,nb->n", z, prior, z)
-            if known.any():
-                own = z[known]
-                spread[known] = np.einsum(
-                    "na,nab,nb->n", own, fit.modes.covariance[at[known]], own
-                )
-                x[known] -= np.einsum("na,nap->np", own, fit.modes.pull[at[known]])
-            variance[rows] += spread
-        variance[rows] += np.einsum("np,pr,nr->n", x, fit.beta_covariance, x)
-    return variance
+            here = [own[rows] for own in codes]
+            spread = variance * fit.marginal.conditional_variance(here, z)
+            for own, effects, modes in zip(here, layout.effects, fit.modes, strict=True):
+                known = own >= 0
+                x[known] -= np.einsum("na,nap->np", z[known][:, effects], modes.pull[own[known]])
+        out[rows] = spread + np.einsum("np,pr,nr->n", x, fit.beta_covariance, x)
+    return out
 
 
 def _stack(vectors, columns, rows):
@@ -109,14 +125,14 @@ def _stack(vectors, columns, rows):
 
 
 def _check_levels(codes, design, columns, new_levels):
-    if new_levels != "error" or not (codes < 0).any():
-        return
-    row = int(np.argmin(codes))
-    label = ":".join(str(columns.raw(name)[row]) for name in design.factors)
-    raise ValueError(
-        f"level {label!r} of {':'.join(design.factors)!r} in row {row} was not there at fit; "
-        "new_levels='population' predicts new levels with random effects of zero."
-    )
+    for own, names in zip(codes, design.factors, strict=True):
+        if new_levels == "error" and (own < 0).any():
+            row = int(np.argmin(own))
+            label = ":".join(str(columns.raw(name)[row]) for name in names)
+            raise ValueError(
+                f"level {label!r} of {':'.join(names)!r} in row {row} was not there at fit; "
+                "new_levels='population' predicts new levels with random effects of zero."
+            )
 
 
 def _check_finite(mean, vectors, layout, offset):

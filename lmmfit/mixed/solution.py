@@ -8,6 +8,7 @@ import numpy as np
 from lmmfit.linalg import lower_factor
 from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.layout import principal
+from lmmfit.mixed.marginal import Marginal
 from lmmfit.mixed.modes import group_modes
 from lmmfit.mixed.newton import optimize_criterion
 from lmmfit.mixed.statistics import MixedStatistics
@@ -107,9 +108,14 @@ class MixedFit:
         return len(self.beta) - len(self.aliased) + len(self.theta) + 1
 
     @cached_property
+    def marginal(self):
+        """Products with the inverse of the marginal covariance (computed at first use)."""
+        return Marginal(self)
+
+    @cached_property
     def modes(self):
-        """Conditional modes of every group (computed at first use)."""
-        return group_modes(self)
+        """Conditional modes, by grouping factor (computed at first use)."""
+        return tuple(group_modes(self, f) for f in range(self.statistics.layout.n_factors))
 
     @property
     def block_covariances(self):

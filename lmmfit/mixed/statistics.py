@@ -158,6 +158,11 @@ class MixedStatistics:
         """Number of groups."""
         return self.products.shape[1]
 
+    @property
+    def factor_levels(self):
+        """Levels of each grouping factor."""
+        return () if self.levels is None else (self.levels,)
+
     def __add__(self, other):
         if not isinstance(other, MixedStatistics):
             return NotImplemented

@@ -113,8 +113,8 @@ def summarize(model):
     fixed = {column: coefficients[column] for column in ("name", "estimate", "std_error")}
     fixed["z_value"], fixed["p_value"] = coefficients["statistic"], coefficients["p_value"]
     sizes = f"{n} rows"
-    if model.design_.terms:
-        sizes += f"; {model.design_.terms[0].group}: {fit.statistics.n_groups} levels"
+    for levels in fit.statistics.factor_levels:
+        sizes += f"; {':'.join(levels.names)}: {len(levels)} levels"
     return Summary(
         f"{kind} fitted by {_METHODS[fit.method]}", _formula(model), criteria,
         variance_table(model), sizes, Table(fixed), _notes(model),

@@ -254,13 +254,6 @@ def test_categorical_slopes(frames, container):
     np.testing.assert_allclose(model.predict(frame[:1]), model.predict(frame)[:1])
 
 
-@pytest.mark.parametrize("terms", ["(1 | g) + (1 | c)", "(1 | g/c)", "(x | g) + (1 | g:c)"])
-def test_several_factors_say_that_they_must_wait(terms):
-    with pytest.raises(NotImplementedError, match=r"several grouping factors.*g.*c") as caught:
-        lmm(f"y ~ x + {terms}", D)
-    assert "one" in str(caught.value)
-
-
 # ------------------------------------------------------------------------------------- levels
 
 

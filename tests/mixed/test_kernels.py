@@ -349,7 +349,7 @@ def test_uncorrelated_blocks_equal_a_diagonal_factor(frames):
     criteria = []
     for random in ("(Days || Subject)", "(Days | Subject)"):
         design = bind_design(columns, parse_random(random), "Days")
-        codes, levels = design.encode(columns)
+        (codes,), (levels,) = design.encode(columns)
         y = columns.numeric("Reaction")
         statistics = MixedStatistics.from_columns(
             design.layout, design.vectors(columns), y, codes, levels
