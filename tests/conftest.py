@@ -100,3 +100,54 @@ def fitted(reference, frames):
         return models[name]
 
     return fit
+
+
+@pytest.fixture(scope="session")
+def inference():
+    """Numbers of R for inference, as read from inference.json."""
+    text = (ROOT / "tests" / "reference" / "inference.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+@pytest.fixture(scope="session")
+def tables(frames, inference):
+    """Function from the name of a table in inference.json to its data frame; copy to change."""
+    import pandas
+
+    simulated = {
+        path.name.removesuffix(".csv.gz"): pandas.read_csv(path)
+        for path in (ROOT / "tests" / "reference" / "data").glob("*.csv.gz")
+    }
+    for name, levels in inference["levels"].items():
+        for column, labels in levels.items():
+            own = simulated[name][column].astype(str)
+            simulated[name][column] = pandas.Categorical(own, categories=labels)
+    students = frames["insteval"]["s"].cat.codes
+    teachers = frames["insteval"]["d"].cat.codes
+    lines = [2, 5, 6, 13, 49, 58, 77, 110, 111, 112, 163]
+    cut = {
+        "InstEval40": frames["insteval"][students < 40],
+        "InstEval400": frames["insteval"][(students < 400) & (teachers < 100)],
+        "sleepstudy_gaps": frames["sleepstudy"].drop(index=lines),
+    }
+    plain = frames["oats"]
+    frames_of_r = {**frames, **simulated, **cut, "ratpupweight": frames["ratpup"]}
+    frames_of_r["oats"] = plain.assign(nf=pandas.Categorical(plain["nitro"].astype(str)))
+    lookup = {name.lower(): frame for name, frame in frames_of_r.items()}
+    return lambda name: lookup[name.lower()]
+
+
+@pytest.fixture(scope="session")
+def fit_table(tables):
+    """Function from table, formula and method to a fit, made once a session."""
+    from lmmfit import lmm
+
+    models = {}
+
+    def fit(table, formula, method="reml"):
+        key = table, formula, method
+        if key not in models:
+            models[key] = lmm(formula, tables(table), method=method)
+        return models[key]
+
+    return fit

@@ -1,5 +1,6 @@
 """Linear mixed models: statistics, criterion, optimum and what follows from them."""
 
+from lmmfit.mixed.anova import anova
 from lmmfit.mixed.block_likelihood import BlockCriterion
 from lmmfit.mixed.boundary import NullDirection
 from lmmfit.mixed.collinearity import diagnose_fixed_effects
@@ -16,6 +17,7 @@ from lmmfit.mixed.newton import Optimum, optimize_criterion
 from lmmfit.mixed.observation import LmmObservation, log_likelihood, log_likelihood_inverse
 from lmmfit.mixed.plots import CaterpillarDisplay, FittedLinesDisplay, ResidualsDisplay
 from lmmfit.mixed.prediction import predict_rows
+from lmmfit.mixed.small_sample import SmallSample, small_sample
 from lmmfit.mixed.solution import MixedFit, ZeroVariance, fit_statistics
 from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.summary import Summary, summarize, variance_table
@@ -42,9 +44,11 @@ __all__ = [
     "RandomEffects",
     "RandomTerm",
     "ResidualsDisplay",
+    "SmallSample",
     "Summary",
     "Table",
     "ZeroVariance",
+    "anova",
     "as_columns",
     "bind_design",
     "coefficient_table",
@@ -58,6 +62,7 @@ __all__ = [
     "parse_random",
     "predict_rows",
     "profiled_criterion",
+    "small_sample",
     "split_formula",
     "summarize",
     "variance_table",

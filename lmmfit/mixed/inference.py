@@ -1,22 +1,24 @@
 """Inference for fixed effects over a fitted model."""
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr
 
+from lmmfit.mixed.small_sample import small_sample
 from lmmfit.mixed.table import Table
 
 __all__ = ["coefficient_table", "wald_intervals"]
 
 
-def coefficient_table(model, ddf="normal"):
+def coefficient_table(model, ddf="satterthwaite"):
     """Estimates, standard errors, statistics and p-values of the fixed effects.
 
     Parameters
     ----------
     model : LinearMixedModel
         Fitted.
-    ddf : {"normal"}, default="normal"
-        Reference distribution of the statistics: the standard normal, right for many groups.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default="satterthwaite"
+        Degrees of freedom of the t statistics; the standard normal is right for many groups.
+        Kenward and Roger's method enlarges the standard errors too.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def coefficient_table(model, ddf="normal"):
     Raises
     ------
     ValueError
-        If ``ddf`` is not one of those above.
+        If ``ddf`` is not one of those above, or Kenward-Roger is asked of a fit by ML.
 
     Examples
     --------
@@ -34,24 +36,35 @@ def coefficient_table(model, ddf="normal"):
     >>> from lmmfit.datasets import load_sleepstudy
     >>> from lmmfit.mixed import coefficient_table
     >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy(as_frame=True).frame)
-    >>> coefficient_table(model)["statistic"].round(2)
-    array([36.84,  6.77])
+    >>> print(coefficient_table(model))
+    name         estimate  std_error      df  statistic   p_value
+    (Intercept)    251.41     6.8246  17.000     36.838  1.17e-17
+    Days           10.467     1.5458  17.000     6.7715  3.26e-06
     """
-    if ddf != "normal":
-        raise ValueError(f"ddf must be 'normal', got {ddf!r}.")
-    effects = model.fixed_effects_
+    effects, distribution = model.fixed_effects_, small_sample(model, ddf)
+    p = len(model.result_.beta)
+    kept = [j for j in range(p) if j not in model.result_.aliased]
+    std_error = np.sqrt(distribution.covariance.diagonal()[kept])
+    df = distribution.df(np.eye(p)[kept])
     with np.errstate(divide="ignore", invalid="ignore"):  # an exact fit has no errors
-        statistic = effects["estimate"] / effects["std_error"]
+        statistic = effects["estimate"] / std_error
     return Table(
         {
             "name": effects["name"],
             "estimate": effects["estimate"],
-            "std_error": effects["std_error"],
-            "df": np.full(len(effects), np.inf),
+            "std_error": std_error,
+            "df": df,
             "statistic": statistic,
-            "p_value": 2.0 * ndtr(-np.abs(statistic)),
+            "p_value": two_sided(statistic, df),
         }
     )
+
+
+def two_sided(statistic, df):
+    """Two-sided p-values of t statistics; the normal distribution for infinite df."""
+    size = -np.abs(statistic)
+    finite = np.isfinite(df)
+    return 2.0 * np.where(finite, stdtr(np.where(finite, df, 1.0), size), ndtr(size))
 
 
 def wald_intervals(model, level=0.95):

@@ -6,7 +6,6 @@ and Roger (1997), from sums over groups.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.special import chdtrc, fdtrc
@@ -19,6 +18,7 @@ __all__ = ["FTest", "SmallSample", "small_sample"]
 
 DDF = ("satterthwaite", "kenward-roger", "normal")
 _STEP = 3e-4  # of the differences of the gradient, relative to theta
+_DEPENDENT = 1e-8  # eigenvalue of the correlation of functions that depend on one another
 _NO_CURVATURE = 1e-8  # eigenvalue of the Hessian below which a direction tells nothing
 
 
@@ -32,12 +32,16 @@ class FTest:
     num_df, den_df : float
         Degrees of freedom; the latter is infinite for the normal approximation.
     p_value : float
+    scale : float
+        Factor in ``statistic`` that makes it follow an F distribution (Kenward-Roger); 1 for
+        the other methods.
     """
 
     statistic: float
     num_df: float
     den_df: float
     p_value: float
+    scale: float = 1.0
 
 
 def small_sample(model, ddf="satterthwaite"):
@@ -145,10 +149,12 @@ class SmallSample:
     def _axes(self, L):
         """Uncorrelated linear functions that span those of L, their estimates and variances."""
         L = np.atleast_2d(np.asarray(L, dtype=np.float64))
-        scale = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", L, self.covariance, L), 0.0))
-        L = L / np.where(scale > 0.0, scale, 1.0)[:, None]
-        variance, rotation = np.linalg.eigh(L @ self.covariance @ L.T)
-        used = variance > 1e-10 * max(variance[-1], 0.0)
+        covariance = L @ self.covariance @ L.T
+        unit = np.sqrt(np.where(covariance.diagonal() > 0.0, covariance.diagonal(), 1.0))
+        correlation = np.linalg.eigvalsh(covariance / np.outer(unit, unit))
+        rank = int(np.sum(correlation > _DEPENDENT * max(correlation[-1], 0.0)))
+        variance, rotation = np.linalg.eigh(covariance)
+        used = slice(len(L) - rank, None)
         axes = rotation[:, used].T @ L
         return axes, axes @ self.fit.beta, variance[used]
 
@@ -262,7 +268,7 @@ class _KenwardRoger(SmallSample):
             return FTest(np.nan, 0.0, np.nan, np.nan)
         df, factor = self._scaling(axes)
         statistic = factor * float(np.mean(estimate**2 / variance))
-        return _f_test(statistic, float(variance.size), df)
+        return _f_test(statistic, float(variance.size), df, factor)
 
     def _scaling(self, L):
         """Denominator degrees of freedom and scale of the F statistic (their section 3)."""
@@ -387,7 +393,9 @@ def _ratio(top, bottom):
     return top / bottom
 
 
-def _f_test(statistic, num_df, den_df):
+def _f_test(statistic, num_df, den_df, scale=1.0):
     if np.isinf(den_df):
-        return FTest(statistic, num_df, den_df, float(chdtrc(num_df, num_df * statistic)))
-    return FTest(statistic, num_df, den_df, float(fdtrc(num_df, den_df, statistic)))
+        p_value = chdtrc(num_df, num_df * statistic)
+    else:
+        p_value = fdtrc(num_df, den_df, statistic)
+    return FTest(statistic, num_df, den_df, float(p_value), float(scale))

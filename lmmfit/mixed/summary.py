@@ -116,7 +116,7 @@ def summarize(model):
     for levels in fit.statistics.factor_levels:
         sizes += f"; {':'.join(levels.names)}: {len(levels)} levels"
     return Summary(
-        f"{kind} fitted by {_METHODS[fit.method]}", _formula(model), criteria,
+        f"{kind} fitted by {_METHODS[fit.method]}", describe_model(model), criteria,
         variance_table(model), sizes, Table(fixed), _notes(model),
     )  # fmt: skip
 
@@ -169,7 +169,18 @@ def variance_table(model):
     return Table(columns)
 
 
-def _formula(model):
+def describe_model(model):
+    """The formula of a model, or one made of its fixed and random parts.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        Fitted.
+
+    Returns
+    -------
+    str
+    """
     if hasattr(model, "formula_"):
         return model.formula_
     fixed = model.fixed

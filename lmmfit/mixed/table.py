@@ -16,6 +16,8 @@ class Table:
         In the order in which they are shown.
     digits : int, default=5
         Significant digits of numbers in print; correlations have three decimals.
+    note : str, default=""
+        A remark that is printed below.
 
     Examples
     --------
@@ -29,9 +31,9 @@ class Table:
     b       2.5000
     """
 
-    def __init__(self, columns, digits=5):
+    def __init__(self, columns, digits=5, note=""):
         self._columns = {name: np.asarray(values) for name, values in columns.items()}
-        self._digits = digits
+        self._digits, self.note = digits, note
         lengths = {name: len(values) for name, values in self._columns.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of a table must be equally long, got {lengths}.")
@@ -111,7 +113,7 @@ class Table:
                 for cell, width, left in zip(row, widths, text, strict=True)
             ]
             lines.append("  ".join(padded).rstrip())
-        return "\n".join(lines)
+        return "\n".join([*lines, *([f"Note: {self.note}"] if self.note else [])])
 
     __repr__ = __str__
 
@@ -122,7 +124,8 @@ class Table:
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
             for row in rows
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        note = f"<p><b>Note:</b> {html.escape(self.note)}</p>" if self.note else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
     def _format(self, name, value):
         if self[name].dtype.kind != "f":

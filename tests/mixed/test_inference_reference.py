@@ -1,0 +1,137 @@
+"""Inference beside R: lmerTest's and pbkrtest's degrees of freedom, anova tables, contests."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmmfit.mixed import anova, coefficient_table, small_sample
+
+_ROOT = Path(__file__).parents[1] / "reference"
+_PLAIN = json.loads((_ROOT / "lmm.json").read_text(encoding="utf-8"))["models"]
+_MORE = json.loads((_ROOT / "inference.json").read_text(encoding="utf-8"))
+_DDF = {"Satterthwaite": "satterthwaite", "Kenward-Roger": "kenward-roger"}
+WITH_DF = [case["id"] for case in _PLAIN if "satterthwaite" in case]
+WITH_KR = [case["id"] for case in _PLAIN if "kenward_roger" in case]
+MORE = {case["id"]: case for case in _MORE["models"]}
+ANOVA = {case["id"]: case for case in _MORE["anova"]}
+CONTESTS = {case["id"]: case for case in _MORE["contests"]}
+COMPARISONS = {case["id"]: case for case in _MORE["comparisons"]}
+
+
+def _method(case):
+    return "reml" if case["REML"] else "ml"
+
+
+def _check_satterthwaite(model, wanted):
+    table = coefficient_table(model)
+    np.testing.assert_allclose(table["df"], wanted["df"], rtol=1e-4)
+    np.testing.assert_allclose(table["statistic"], wanted["t"], rtol=1e-4)
+    np.testing.assert_allclose(table["p_value"], wanted["p"], rtol=1e-3, atol=1e-300)
+
+
+def _check_kenward_roger(model, wanted):
+    table = coefficient_table(model, ddf="kenward-roger")
+    np.testing.assert_allclose(table["df"], wanted["df"], rtol=1e-4)
+    np.testing.assert_allclose(table["std_error"], wanted["se"], rtol=1e-5)
+    found = small_sample(model, "kenward-roger").covariance
+    scale = np.outer(wanted["se"], wanted["se"])
+    assert np.abs((found - np.array(wanted["vcov_adj"])) / scale).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", WITH_DF)
+def test_satterthwaite(fitted, reference, name):
+    _check_satterthwaite(fitted(name), reference[name]["satterthwaite"])
+
+
+@pytest.mark.parametrize("name", WITH_KR)
+def test_kenward_roger(fitted, reference, name):
+    _check_kenward_roger(fitted(name), reference[name]["kenward_roger"])
+
+
+@pytest.mark.parametrize("name", MORE)
+class TestMoreModels:
+    def test_fit(self, fit_table, name):
+        case = MORE[name]
+        model = fit_table(case["data"], case["formula"], _method(case))
+        assert model.converged_
+        assert model.deviance_ == pytest.approx(case["objective"], abs=1e-6)
+        np.testing.assert_allclose(
+            model.fixed_effects_["estimate"], case["beta"], rtol=1e-5, atol=1e-7
+        )
+        np.testing.assert_allclose(model.fixed_effects_["std_error"], case["se"], rtol=1e-5)
+        assert np.sqrt(model.sigma2_) == pytest.approx(case["sigma"], rel=1e-5)
+        assert model.singular_ == case["singular"]
+
+    def test_standard_deviations(self, fit_table, name):
+        case = MORE[name]
+        model = fit_table(case["data"], case["formula"], _method(case))
+        found = sorted(sd for cov in model.cov_re_.values() for sd in np.sqrt(np.diag(cov)))
+        wanted = sorted(sd for term in case["varcorr"] for sd in term["sd"])
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * max(wanted))
+
+    def test_degrees_of_freedom(self, fit_table, name):
+        case = MORE[name]
+        model = fit_table(case["data"], case["formula"], _method(case))
+        if "satterthwaite" in case and not case["singular"]:
+            _check_satterthwaite(model, case["satterthwaite"])
+        if "kenward_roger" in case and not case["singular"]:
+            _check_kenward_roger(model, case["kenward_roger"])
+
+
+@pytest.mark.parametrize("name", ANOVA)
+def test_anova_tables(fit_table, name):
+    case = ANOVA[name]
+    model = fit_table(case["data"], case["formula"], _method(case))
+    for table in case["tables"]:
+        if (name, table["type"], table["ddf"]) == ("oats_factor", 1, "Satterthwaite"):
+            continue  # see the test of the split-plot table below
+        found = anova(model, type=table["type"], ddf=_DDF[table["ddf"]])
+        assert [term.replace(" ", "") for term in found["term"]] == table["terms"]
+        for column, key in (
+            ("sum_sq", "SumSq"), ("mean_sq", "MeanSq"), ("num_df", "NumDF"),
+            ("den_df", "DenDF"), ("f_value", "F"),
+        ):  # fmt: skip
+            np.testing.assert_allclose(
+                found[column], table[key], rtol=1e-4, err_msg=f"{table['type']} {table['ddf']}"
+            )
+        np.testing.assert_allclose(found["p_value"], table["p"], rtol=2e-3, atol=1e-30)
+
+
+def test_sequential_table_of_a_balanced_split_plot(fit_table):
+    """The sums of squares of Yates (1935); lmerTest 3.1-3 says 384.26 for the interaction."""
+    model = fit_table("Oats", "yield ~ nf * Variety + (1 | Block/Variety)")
+    for type in (1, 2, 3):
+        for ddf in _DDF.values():
+            found = anova(model, type=type, ddf=ddf)
+            np.testing.assert_allclose(
+                found["sum_sq"], [20020.5, 526.058051330823, 321.75], rtol=1e-5
+            )
+            np.testing.assert_allclose(found["den_df"], [45.0, 10.0, 45.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONTESTS)
+def test_joint_tests(fit_table, name):
+    case = CONTESTS[name]
+    model = fit_table(case["data"], case["formula"], _method(case))
+    for test in case["joint"]:
+        found = small_sample(model, _DDF[test["ddf"]]).f_test(test["L"])
+        assert found.num_df == test["NumDF"]
+        assert found.den_df == pytest.approx(test["DenDF"], rel=1e-4)
+        assert found.statistic == pytest.approx(test["F value"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_likelihood_ratio_comparison(fit_table, name):
+    case = COMPARISONS[name]
+    models = [fit_table(case["data"], formula) for formula in case["formulas"]]
+    found = anova(*reversed(models))
+    assert "refitted by maximum likelihood" in str(found)
+    np.testing.assert_array_equal(found["n_parameters"], case["npar"])
+    for column, key in (
+        ("aic", "AIC"), ("bic", "BIC"), ("loglik", "logLik"), ("deviance", "deviance"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(found[column], case[key], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(found["chisq"][1:], case["Chisq"][1:], atol=2e-6)
+    np.testing.assert_allclose(found["p_value"][1:], case["p"][1:], rtol=1e-4)
