@@ -48,7 +48,7 @@ class BlockCriterion(ProfiledCriterion):
         self.factor = BlockFactor(self.system)
         columns = *(self.statistics.layout.fixed[j] for j in self.fixed), -1
         self._total = principal(self.statistics.total, columns)
-        self._kept = np.append(np.array(self.fixed, dtype=np.int64), -1)
+        self._cross = self.system.cross[:, [*self.fixed, -1]]
         self._identity = np.eye(self.q)
         self.beta = self.covariance = self.derivative = self.rss = None
 
@@ -56,17 +56,64 @@ class BlockCriterion(ProfiledCriterion):
         root = left_map @ self.unpack(theta)
         if not self.factor.update(root):
             return np.nan, None, None
-        columns = self.system.cross[:, self._kept]
+        columns = self._cross.copy()
         _, square = self.factor.solve(columns)
         value = self._profile(self._total - square)
         if not order or np.isnan(value):
             return value, None, None
+        return value, *self._derivatives(columns, left_map, root, self.nu / self.rss, order)
+
+    def _derivatives(self, columns, left_map, root, weight, order):
+        """Gradient and Hessian; ``weight`` is one over the residual variance."""
         self.cross = columns[:, :-1]
         self.residual = columns[:, -1] - self.cross @ self.beta
-        self.derivative = self._differentiate(self.factor.block_sums())
+        self.derivative = self._differentiate(self.factor.block_sums(), weight)
         slope = left_map.T @ self.derivative
         gradient = 2.0 * self.pack(slope @ root)
-        hessian = self._curvature(left_map, root, slope @ left_map) if order == 2 else None
+        if order < 2:
+            return gradient, None
+        moved = self._moves(left_map, root)
+        self.along = moved.T @ self.residual
+        hessian = weight * self._information(moved) + self._bend(slope @ left_map)
+        if weight == self.nu / self.rss:
+            hessian -= weight / self.rss * np.outer(self.along, self.along)
+        return gradient, hessian
+
+    def evaluate_at(self, theta, log_sigma, left_map):
+        """-2 log-likelihood with the residual variance not profiled out.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (k,)
+        log_sigma : float
+            Logarithm of the residual standard deviation, in the basis.
+        left_map : ndarray of shape (q, q)
+            ``left_map @ unpack(theta)`` is the square root of P in the basis.
+
+        Returns
+        -------
+        value : float
+            Without the constant.
+        gradient : ndarray of shape (k + 1,)
+            With respect to theta and the logarithm of sigma.
+        hessian : ndarray of shape (k + 1, k + 1)
+            By average information.
+        """
+        k, root = theta.size, left_map @ self.unpack(theta)
+        if not self.factor.update(root):
+            return np.nan, None, None
+        columns = self._cross.copy()
+        _, square = self.factor.solve(columns)
+        if np.isnan(self._profile(self._total - square)):
+            return np.nan, None, None
+        weight = float(np.exp(-2.0 * log_sigma))
+        value = self.factor.log_determinant + self.rss * weight
+        value += self.nu * (log(2.0 * pi) + 2.0 * log_sigma)
+        gradient, hessian = np.empty(k + 1), np.empty((k + 1, k + 1))
+        gradient[:k], hessian[:k, :k] = self._derivatives(columns, left_map, root, weight, 2)
+        gradient[k] = 2.0 * (self.nu - self.rss * weight)
+        hessian[:k, k] = hessian[k, :k] = 2.0 * weight * self.along
+        hessian[k, k] = 4.0 * self.rss * weight
         return value, gradient, hessian
 
     def _profile(self, products):
@@ -86,28 +133,27 @@ class BlockCriterion(ProfiledCriterion):
             value += 2.0 * np.log(chol.diagonal()).sum()
         return value
 
-    def _differentiate(self, traces):
+    def _differentiate(self, traces, weight):
         """Derivative of the criterion to P, block-diagonal by factor."""
         system, slope = self.system, np.zeros((self.q, self.q))
         for f, trace in enumerate(traces):
             own, r = system.effects[f], system.by_level(self.residual, f)
-            part = trace - (self.nu / self.rss) * (r.T @ r)
+            part = trace - weight * (r.T @ r)
             if self.reml and self.cross.shape[1]:
                 u = system.by_level(self.cross, f)
                 part = part - np.tensordot(u @ self.covariance, u, axes=([0, 2], [0, 2]))
             slope[own[:, None], own] = part
         return slope
 
-    def _curvature(self, left_map, root, slope):
-        """Average-information Hessian with respect to theta."""
-        moved = self._moves(left_map, root)
-        inner = self.factor.quadratic(moved)
+    def _information(self, moved):
+        """``y'P V_s P V_t P y`` for the moves of every theta."""
         share = moved.T @ self.cross
-        inner -= share @ self.covariance @ share.T
-        along = moved.T @ self.residual
-        hessian = self.nu / self.rss * (inner - np.outer(along, along) / self.rss)
+        return self.factor.quadratic(moved) - share @ self.covariance @ share.T
+
+    def _bend(self, slope):
+        """What the curvature of P in theta adds to the Hessian."""
         rows, columns = self._rows, self._columns
-        return hessian + 2.0 * (columns[:, None] == columns) * slope[rows[:, None], rows]
+        return 2.0 * (columns[:, None] == columns) * slope[rows[:, None], rows]
 
     def _moves(self, left_map, root):
         """``dP/dtheta r`` for each theta, (n_unknowns, k)."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmfit.mixed.column_notes import ColumnNotes, note_columns
 from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
@@ -40,6 +41,8 @@ class Design:
         Expressions with coefficient 1.
     structure : tuple
         What the design was bound from: random, fixed, fit_intercept.
+    notes : ColumnNotes or None
+        What marginal means need to know of the columns behind a formula.
     """
 
     layout: Layout
@@ -47,6 +50,7 @@ class Design:
     sources: tuple
     offsets: tuple
     structure: tuple
+    notes: ColumnNotes | None = None
 
     @property
     def factors(self):
@@ -205,7 +209,8 @@ def bind_design(columns, random=None, fixed=None, fit_intercept=True):
         slopes = tuple(name for name in blocks[-1] if name != INTERCEPT)
         bound.append(RandomTerm(term.factors, slopes, term.intercept))
     layout = Layout.build(fixed_names, blocks, [factors.index(term.factors) for term in terms])
-    return Design(layout, tuple(bound), tuple(sources), offsets, structure)
+    notes = note_columns(sources[0], offsets, columns)
+    return Design(layout, tuple(bound), tuple(sources), offsets, structure, notes)
 
 
 def _bind_sum(text, columns, sources, fit_intercept, whose):

@@ -88,7 +88,7 @@ def small_sample(model, ddf="satterthwaite"):
     fit = model.result_
     kept = fit.__dict__.setdefault("small_samples", {})
     if ddf not in kept:
-        if fit.saturated or not fit.statistics.layout.random:
+        if fit.saturated or not fit.statistics.layout.random or not len(fit.beta):
             kept[ddf] = _Residual(fit, ddf)
         elif ddf == "normal":
             kept[ddf] = SmallSample(fit)
@@ -164,7 +164,7 @@ class SmallSample:
         The mean of the F distribution is matched (Fai and Cornelius 1996, method of lmerTest).
         """
         df = self.df(axes)
-        if df.size == 1 or np.ptp(df) < 1e-8:
+        if df.size == 1 or np.isinf(df).all() or np.ptp(df) < 1e-8:
             return float(df.mean())
         if (df <= 2.0).any():
             return 2.0
