@@ -8,6 +8,7 @@ from lmmfit.estimators._mixed import LinearMixedModel
 from lmmfit.mixed.columns import as_columns
 from lmmfit.mixed.design import evaluate_expression, require_column
 from lmmfit.mixed.formula import needed_columns
+from lmmfit.mixed.residual import residual_columns
 from lmmfit.mixed.terms import split_formula
 
 
@@ -26,7 +27,7 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
     sample_weight : array-like of shape (n,) or str, optional
         Inverse relative variances of the residuals, or the column that holds them.
     **parameters
-        Further parameters of :class:`LinearMixedModel`.
+        Further parameters of :class:`LinearMixedModel`, such as ``residual="ident(s)"``.
 
     Returns
     -------
@@ -76,7 +77,9 @@ def lmm(formula, data, *, method="reml", sample_weight=None, **parameters):
             f"sample_weight must have one value for each of the {len(columns)} rows of data, got "
             f"shape {weight.shape}."
         )
-    needed = needed_columns(formula, columns.names)
+    needed = {*needed_columns(formula, columns.names)}
+    needed.update(residual_columns(parameters.get("residual")))
+    needed = [name for name in columns.names if name in needed]
     columns, weight = _drop_missing(columns, needed, weight)
     y = evaluate_expression(response, columns, "the response")
     model = LinearMixedModel(random, fixed=fixed, method=method, **parameters)

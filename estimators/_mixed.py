@@ -5,32 +5,40 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
+    check_array,
     check_is_fitted,
     column_or_1d,
     validate_data,
 )
 
+from lmmfit.estimators import _many
 from lmmfit.estimators._parameters import check_parameters
 from lmmfit.mixed.collinearity import describe_collinearity
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
 from lmmfit.mixed.inference import wald_intervals
+from lmmfit.mixed.intervals import confidence_intervals
 from lmmfit.mixed.layout import INTERCEPT
 from lmmfit.mixed.modes import RandomEffects
 from lmmfit.mixed.prediction import predict_rows
+from lmmfit.mixed.residual import parse_residual, residual_columns, without_columns
+from lmmfit.mixed.residual_fit import fit_residual
+from lmmfit.mixed.residual_statistics import ResidualStatistics
+from lmmfit.mixed.simulation import simulate_rows
 from lmmfit.mixed.solution import fit_statistics
 from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
 
-_CALLER = 4  # frames between a warning and the call of fit
+_CALLER = 5  # frames between a warning and the call of fit
 
 
-class LinearMixedModel(RegressorMixin, BaseEstimator):
+class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Linear mixed model fitted by REML or maximum likelihood.
 
     Rows belong to groups whose intercepts and slopes vary around the population's: with
@@ -54,6 +62,14 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         Whether the fixed effects have an intercept. A formula can leave it out by ``0 +``.
     new_levels : {"population", "error", "nan"}, default="population"
         What predict does with a group never seen: random effects of zero, an error, or NaN.
+    residual : str, default=None
+        Residual structure: ``"ident(s)"`` for a residual variance of each level of column
+        ``s``, ``"ar1(g)"`` for residuals that correlate as a first-order autoregression along
+        the rows of each level of ``g``, ``"ar1(t | g)"`` with whole times ``t``, or
+        ``"ident(s) + ar1(g)"``. Columns that only ``residual`` names are no fixed effects,
+        unless ``fixed`` names them. None is one variance for independent residuals.
+    n_jobs : int, default=None
+        Threads for many responses, as joblib counts them.
     max_iter : int, default=100
         Newton steps at most.
     tol : float, default=1e-9
@@ -74,7 +90,14 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     cov_re_ : dict of str to ndarray of shape (q, q)
         Covariance matrix of the random effects of each term.
     sigma2_ : float
-        Residual variance, in squared units of y.
+        Residual variance, in squared units of y; that of the first stratum with ``ident``.
+    response_names_ : list
+        Of a fit to many responses: names of the columns of y, or their numbers. The first axis
+        of the attributes above and below is then that of the responses; ``response(name)`` is
+        the model of one.
+    residual_ : ResidualStructure or None
+        The estimated residual structure: ``strata``, their standard deviations over that of the
+        first ``delta``, the correlation ``phi``, their standard errors in ``table``.
     theta_ : ndarray of shape (k,)
         Relative covariance factor: the lower triangle of each term, column by column.
     loglik_ : float
@@ -92,7 +115,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     aliased_ : list of str
         Columns dropped because the others determine them.
     statistics_ : MixedStatistics
-        Sufficient statistics of the data.
+        Sufficient statistics of the data; at the estimated residual structure, if any.
     design_ : Design
         Where the columns of the model come from.
     result_ : MixedFit
@@ -112,7 +135,8 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     2015); the rest is minimised by Newton's method with exact derivatives over the
     cross-products of each group, and certified on the boundary of the covariance matrices.
     ``sample_weight`` follows lme4: residuals have variance ``sigma2 / weight``, and rows of
-    weight zero do not count.
+    weight zero do not count. Residual structures are those of ``varIdent`` and ``corAR1`` in
+    nlme; standard errors, tests and intervals take their estimates as known.
 
     References
     ----------
@@ -137,6 +161,8 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         "method": [StrOptions({"reml", "ml"})],
         "fit_intercept": ["boolean"],
         "new_levels": [StrOptions({"population", "error", "nan"})],
+        "residual": [str, None],
+        "n_jobs": [Integral, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
     }
@@ -149,6 +175,8 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         method="reml",
         fit_intercept=True,
         new_levels="population",
+        residual=None,
+        n_jobs=None,
         max_iter=100,
         tol=1e-9,
     ):
@@ -157,9 +185,12 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         self.method = method
         self.fit_intercept = fit_intercept
         self.new_levels = new_levels
+        self.residual = residual
+        self.n_jobs = n_jobs
         self.max_iter = max_iter
         self.tol = tol
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -167,8 +198,9 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         ----------
         X : data frame or array-like of shape (n, n_features)
             Fixed effects, slopes and grouping columns. Any data frame that narwhals reads.
-        y : array-like of shape (n,)
-            Response.
+        y : array-like of shape (n,) or (n, k)
+            Response, or k responses of the same rows, each fitted by itself: all that does not
+            depend on the response is done once.
         sample_weight : array-like of shape (n,), optional
             Inverse relative variances of the residuals; zero leaves a row out.
 
@@ -185,6 +217,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         """
         return self._fit(X, y, sample_weight, None)
 
+    @with_callbacks
     def partial_fit(self, X, y, sample_weight=None):
         """Fit the model to all rows given so far; rows of earlier calls are not needed again.
 
@@ -203,8 +236,15 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As for fit; what was learnt before is kept.
+            As for fit, and with a residual structure; what was learnt before is kept.
         """
+        before = getattr(self, "residual_", None)
+        if self.residual is not None or before is not None:
+            text = self.residual if before is None else before.terms.text
+            raise ValueError(
+                f"partial_fit cannot go on with the residual structure {text!r}: its parameters "
+                "need the statistics of all rows. Call fit with all rows."
+            )
         return self._fit(X, y, sample_weight, getattr(self, "statistics_", None))
 
     def predict(self, X, *, conditional=True, return_std=False):
@@ -217,58 +257,128 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             Whether to use the random effects of known groups; False predicts the population.
         return_std : bool, default=False
             Whether to return the standard deviation of a new observation as well: it holds
-            the uncertainty of fixed and random effects and the residual variance. That of
-            the expected value alone is ``sqrt(std**2 - sigma2_)``.
+            the uncertainty of fixed and random effects and the residual variance, with
+            ``ident`` that of the row's stratum. That of the expected value alone is
+            ``sqrt(std**2 - sigma2_)``. Residuals of other rows of a group are not used.
 
         Returns
         -------
-        y_mean : ndarray of shape (n,)
-        y_std : ndarray of shape (n,), only with ``return_std``
+        y_mean : ndarray of shape (n,) or (n, k)
+        y_std : ndarray of the same shape, only with ``return_std``
 
         Raises
         ------
         ValueError
-            If a value is missing or, with ``new_levels="error"``, a group is new.
+            If a value is missing or, with ``new_levels="error"``, a group is new; with
+            ``return_std``, if a stratum of ``ident`` is new.
         """
         check_is_fitted(self)
-        return predict_rows(
+        columns = self._columns(X, reset=False)
+        if hasattr(self, "response_names_"):
+            return _many.predict_responses(self, columns, conditional, return_std)
+        found = predict_rows(
             self.result_,
             self.design_,
-            self._columns(X, reset=False),
+            columns,
             conditional=conditional,
             return_std=return_std,
             new_levels=self.new_levels,
         )
+        if not return_std or self.residual_ is None:
+            return found
+        mean, std = found
+        more = self.sigma2_ * (self.residual_.ratios(columns) ** 2 - 1.0)
+        return mean, np.sqrt(np.maximum(std**2 + more, 0.0))
 
-    def summary(self):
+    def summary(self, ddf="satterthwaite"):
         """Summary of the fit in the order of lme4; prints as text, shows as HTML in notebooks.
+
+        Parameters
+        ----------
+        ddf : {"satterthwaite", "kenward-roger", "normal"}, default="satterthwaite"
+            Degrees of freedom of the tests of fixed effects.
 
         Returns
         -------
         Summary
         """
-        check_is_fitted(self)
-        return summarize(self)
+        self._check_one_response("summary()")
+        return summarize(self, ddf)
 
-    def conf_int(self, level=0.95):
-        """Wald confidence intervals of the fixed effects.
+    def conf_int(self, level=0.95, *, method="wald", parameters=None, **options):
+        """Confidence intervals.
 
         Parameters
         ----------
         level : float, default=0.95
+        method : {"wald", "profile", "bootstrap"}, default="wald"
+        parameters : sequence of str, optional
+            By default the fixed effects for ``"wald"``, and all parameters for the others.
+        **options
+            Those of :func:`lmmfit.mixed.confidence_intervals`, such as ``n_resamples``.
 
         Returns
         -------
         Table
-            Columns name, lower, upper.
+            Columns name, lower, upper; with ``parameters``, or another method, estimate too.
+        """
+        self._check_one_response("conf_int()")
+        if method == "wald" and parameters is None:
+            return wald_intervals(self, level)
+        return confidence_intervals(self, method, level=level, parameters=parameters, **options)
+
+    def simulate(self, X, n_simulations=1, *, conditional=False, sample_weight=None,
+                 random_state=None):  # fmt: skip
+        """Simulate responses for the rows of X from the fitted model.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n, n_features)
+            Levels never seen are levels like any other.
+        n_simulations : int, default=1
+        conditional : bool, default=False
+            Whether to keep the conditional modes of the random effects instead of drawing new
+            ones.
+        sample_weight : array-like of shape (n,), optional
+            Inverse relative variances of the residuals.
+        random_state : int, numpy.random.Generator or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n, n_simulations)
+            Fit a model to all of them by ``fit(X, simulated)``.
+        """
+        self._check_one_response("simulate()")
+        if not isinstance(n_simulations, Integral) or n_simulations < 1:
+            raise ValueError(f"n_simulations must be a positive integer, got {n_simulations!r}.")
+        columns = self._columns(X, reset=False)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, np.zeros(len(columns)))
+        return simulate_rows(
+            self.result_, self.design_, columns, int(n_simulations),
+            np.random.default_rng(random_state), conditional=conditional, weights=sample_weight,
+        )  # fmt: skip
+
+    def response(self, which):
+        """The model of one of many responses, with all that follows from one.
+
+        Parameters
+        ----------
+        which : int or str
+            Position or name of the response.
+
+        Returns
+        -------
+        LinearMixedModel
+            Fitted.
         """
         check_is_fitted(self)
-        return wald_intervals(self, level)
+        return _many.one_response(self, which)
 
     @property
     def random_effects_(self):
         """Conditional modes and covariances of the random effects of each term."""
-        check_is_fitted(self)
+        self._check_one_response("random_effects_")
         layout, found = self.design_.layout, {}
         levels = self.statistics_.factor_levels
         taken = [0] * layout.n_factors
@@ -287,27 +397,34 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             )
         return found
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def _fit(self, X, y, sample_weight, earlier):
         """Validate, summarise, optimise, publish; on an error the estimator is as before."""
         check_parameters(self)
         before = self.__dict__.copy()
         try:
-            self.__dict__.pop("formula_", None)
+            for name in ("formula_", "response_names_"):
+                self.__dict__.pop(name, None)
             if earlier is not None and self._structure() != self.design_.structure:
                 raise ValueError(
                     f"partial_fit goes on with random and fixed as they were, "
                     f"{self.design_.structure}; they are {self._structure()} now. Call fit."
                 )
             columns = self._columns(X, reset=earlier is None)
-            y, weight = self._targets(y, sample_weight, columns)
+            y, weight = self._targets(y, sample_weight, columns, earlier)
+            context = self._begin_callbacks(X, y)
             design = self.design_ if earlier is not None else self._bind(columns)
-            statistics = design.summarize(
-                columns, y, sample_weight=weight, basis=earlier.basis if earlier else None
-            )
-            if earlier is not None:
-                statistics = earlier + statistics
-            result = fit_statistics(statistics, self.method, tol=self.tol, max_iter=self.max_iter)
-            self._publish(design, result)
+            if y.ndim == 2:
+                result = _many.optimize_many(self, design, columns, y, weight, context)
+                _many.publish_many(self, design, result, _term_keys(design.terms))
+            else:
+                self._publish(design, self._optimize(design, columns, y, weight, earlier))
+            if context is not None:
+                context.call_on_fit_task_end(estimator=self, X=X, y=y)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -315,7 +432,24 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
         self._warn()
         return self
 
+    def _optimize(self, design, columns, y, weight, earlier):
+        """Summarise the rows and fit the sum of the statistics."""
+        terms = parse_residual(self.residual)
+        options = {"tol": self.tol, "max_iter": self.max_iter}
+        if terms is not None:
+            statistics = ResidualStatistics.summarize(design, columns, y, terms, weight)
+            return fit_residual(statistics, self.method, **options)
+        statistics = design.summarize(
+            columns, y, sample_weight=weight, basis=earlier.basis if earlier else None
+        )
+        if earlier is not None:
+            statistics = earlier + statistics
+        return fit_statistics(statistics, self.method, **options)
+
     def _bind(self, columns):
+        if self.fixed is None and self.residual is not None:
+            kept = mentioned_columns([self.random or ""], columns.names)
+            columns = without_columns(columns, set(residual_columns(self.residual)) - {*kept})
         return bind_design(columns, *self._structure())
 
     def _structure(self):
@@ -330,7 +464,8 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             return ArrayColumns(X, getattr(self, "feature_names_in_", None))
         if self.fixed is not None:
             wanted = mentioned_columns([self.fixed, self.random or ""], columns.names)
-            columns = columns.select(wanted)
+            wanted = {*wanted, *residual_columns(self.residual)}
+            columns = columns.select([name for name in columns.names if name in wanted])
             X = columns.native()
         if reset:
             self.n_features_in_ = len(columns.names)
@@ -339,16 +474,43 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             validate_data(self, X, skip_check_array=True, reset=False)
         return columns
 
-    def _targets(self, y, sample_weight, columns):
+    def _begin_callbacks(self, X, y):
+        """Tell callbacks of the fit; None where there are none."""
+        if not (hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")):
+            return None
+        tasks = _many.n_tasks(y.shape[1]) if y.ndim == 2 else 0
+        context = self._init_callback_context(max_subtasks=tasks, sequential_subtasks=False)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        return context
+
+    def _check_one_response(self, what):
+        check_is_fitted(self)
+        if hasattr(self, "response_names_"):
+            raise ValueError(
+                f"{what} is of one response, and this model was fitted to "
+                f"{len(self.response_names_)}: take one by response(name)."
+            )
+
+    def _targets(self, y, sample_weight, columns, earlier=None):
         """Check the response and the weights."""
         if y is None:
             raise ValueError(
                 f"requires y to be passed, but the target y is None: {type(self).__name__} is "
                 "a regressor."
             )
+        if _many.is_many(y):
+            if earlier is not None or self.residual is not None:
+                what = "partial_fit" if earlier is not None else "a residual structure"
+                raise ValueError(f"{what} takes one response, got y of shape {np.shape(y)}.")
+            self.response_names_ = _many.response_names(y)
         values = y.to_numpy() if hasattr(y, "to_numpy") else y
         plain = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
-        y = values if plain else column_or_1d(y, dtype=np.float64, warn=True)
+        if hasattr(self, "response_names_"):
+            y = check_array(values, dtype=np.float64, ensure_all_finite=False, input_name="y")
+        elif not plain:
+            y = column_or_1d(y, dtype=np.float64, warn=True)
+        else:
+            y = values
         y = np.asarray(y, dtype=np.float64)
         if len(y) != len(columns):
             raise ValueError(
@@ -375,7 +537,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
             }
         )
         self.cov_re_ = dict(zip(_term_keys(design.terms), result.block_covariances, strict=True))
-        self.sigma2_, self.theta_ = result.sigma2, result.theta
+        self.sigma2_, self.theta_, self.residual_ = result.sigma2, result.theta, result.residual
         self.loglik_, self.deviance_ = result.loglik, result.deviance
         self.n_iter_, self.converged_ = result.n_iter, result.converged
         self.singular_, self.boundary_report_ = bool(result.boundary), result.boundary
@@ -384,6 +546,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
     def _warn(self):
         """Say what the user must know of the fit."""
         statistics, result = self.statistics_, self.result_
+        many = hasattr(self, "response_names_")
         told = describe_collinearity(statistics, bool(self.aliased_))
         if self.aliased_:
             warnings.warn(
@@ -396,7 +559,7 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                 "determined; lmmfit.mixed.diagnose_fixed_effects(model.statistics_) tells more.",
                 UserWarning, _CALLER,
             )  # fmt: skip
-        if result.saturated:
+        if not many and result.saturated:
             warnings.warn(
                 "the fixed effects fit the response exactly: no variance is left to estimate, "
                 "and the likelihood is unbounded.", UserWarning, _CALLER,
@@ -414,7 +577,15 @@ class LinearMixedModel(RegressorMixin, BaseEstimator):
                     "their variance cannot be told from the residual's. Use a grouping column "
                     "with several levels and several rows in each.", UserWarning, _CALLER,
                 )  # fmt: skip
-        if not self.converged_ and not confounded:
+        if many and not confounded and not np.all(self.converged_):
+            missed = np.flatnonzero(~self.converged_)
+            names = [self.response_names_[j] for j in missed[:5]]
+            warnings.warn(
+                f"no optimum was certified for {len(missed)} of {len(self.converged_)} responses, "
+                f"such as {names}: raise max_iter, or scale the columns of X.",
+                ConvergenceWarning, _CALLER,
+            )  # fmt: skip
+        elif not many and not self.converged_ and not confounded:
             warnings.warn(
                 f"no optimum was certified ({result.reason} after {self.n_iter_} evaluations): "
                 "raise max_iter, or scale the columns of X.", ConvergenceWarning, _CALLER,

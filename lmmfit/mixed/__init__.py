@@ -9,11 +9,20 @@ from lmmfit.mixed.contrasts import contrast
 from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.design import Design, bind_design
+from lmmfit.mixed.explained import (
+    InformationCriteria,
+    VarianceExplained,
+    icc,
+    information_criteria,
+    variance_explained,
+)
 from lmmfit.mixed.factors import GroupLevels, factorize
 from lmmfit.mixed.inference import coefficient_table, wald_intervals
+from lmmfit.mixed.influence import Influence, cooks_distance, influence, leverage, residuals
 from lmmfit.mixed.intervals import confidence_intervals
 from lmmfit.mixed.layout import Basis, Layout
 from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion
+from lmmfit.mixed.many import ManyFits, fit_many
 from lmmfit.mixed.means import MarginalMeans, marginal_means, marginal_trends
 from lmmfit.mixed.modes import GroupModes, RandomEffects, group_modes
 from lmmfit.mixed.multiplicity import adjust_p_values
@@ -41,8 +50,11 @@ __all__ = [
     "FittedLinesDisplay",
     "GroupLevels",
     "GroupModes",
+    "Influence",
+    "InformationCriteria",
     "Layout",
     "LmmObservation",
+    "ManyFits",
     "MarginalMeans",
     "MixedFit",
     "MixedStatistics",
@@ -57,6 +69,7 @@ __all__ = [
     "SmallSample",
     "Summary",
     "Table",
+    "VarianceExplained",
     "ZeroVariance",
     "adjust_p_values",
     "anova",
@@ -66,10 +79,16 @@ __all__ = [
     "coefficient_table",
     "confidence_intervals",
     "contrast",
+    "cooks_distance",
     "diagnose_fixed_effects",
     "factorize",
+    "fit_many",
     "fit_statistics",
     "group_modes",
+    "icc",
+    "influence",
+    "information_criteria",
+    "leverage",
     "log_likelihood",
     "log_likelihood_inverse",
     "marginal_means",
@@ -80,9 +99,11 @@ __all__ = [
     "profile",
     "profile_intervals",
     "profiled_criterion",
+    "residuals",
     "small_sample",
     "split_formula",
     "summarize",
+    "variance_explained",
     "variance_table",
     "wald_intervals",
 ]

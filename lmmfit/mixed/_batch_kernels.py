@@ -32,16 +32,21 @@ def fit_responses(
             total[i, p] = xy[j, i]
             total[p, i] = xy[j, i]
         total[p, p] = yy[j]
-        for t in range(n_theta):
-            theta[t] = start[t]
-        at_zero, _, value, rss, n, converged = descend(
-            2, n_em, n_newton, tol, n_groups, rows, g_row, c_row, multiplicity, total, nu, reml,
-            theta, left_map, theta_rows, theta_columns, workspace, beta, covariance, slope,
-            gradient, hessian, room,
-        )  # fmt: skip
-        outcome = 1 if converged and value <= at_zero and _is_inside(
-            theta, theta_rows, theta_columns
-        ) else 0
+        outcome, total_n = 0, 0
+        for steps in (n_em, 8 * n_em):  # EM is slow, and goes where Newton's method will not
+            for t in range(n_theta):
+                theta[t] = start[t]
+            at_zero, _, value, rss, n, converged = descend(
+                2, steps, n_newton, tol, n_groups, rows, g_row, c_row, multiplicity, total, nu,
+                reml, theta, left_map, theta_rows, theta_columns, workspace, beta, covariance,
+                slope, gradient, hessian, room,
+            )  # fmt: skip
+            total_n += n
+            if converged and value <= at_zero and _is_inside(theta, theta_rows, theta_columns):
+                outcome = 1
+            if converged:
+                break
+        n = total_n
         if n_theta == 1 and not outcome:
             before = theta[0]
             theta[0] = 0.0

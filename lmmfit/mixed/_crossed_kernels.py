@@ -69,3 +69,13 @@ def add_pairs(values, position, out):
         for a in range(values.shape[1]):
             for b in range(values.shape[2]):
                 out[position[k], a, b] += values[k, a, b]
+
+
+@njit(fastmath=True)
+def add_responses(z, responses, codes, out):
+    """Add the products of z (n x q) with many responses (n x k) to those of each level."""
+    for i in range(codes.size):
+        for a in range(z.shape[1]):
+            target, factor = out[codes[i], a], z[i, a]
+            for j in range(target.size):
+                target[j] += factor * responses[i, j]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["fitted_variance", "predict_rows"]
+__all__ = ["fitted_variance", "predict_many", "predict_rows"]
 
 _ROWS_PER_BLOCK = 65536
 
@@ -81,6 +81,42 @@ def predict_rows(
     std = np.sqrt(fit.sigma2 + fitted_variance(fit, vectors, codes, n))
     std[unseen] = np.nan
     return mean, std
+
+
+def predict_many(fits, design, columns, *, conditional=True, new_levels="population"):
+    """Predict many responses for the rows of a table.
+
+    Parameters
+    ----------
+    fits : ManyFits
+    design : Design
+    columns : FrameColumns or ArrayColumns
+        New data, n rows.
+    conditional : bool, default=True
+    new_levels : {"population", "error", "nan"}, default="population"
+
+    Returns
+    -------
+    ndarray of shape (n, k)
+    """
+    layout, n = fits.statistics.layout, len(columns)
+    vectors = design.vectors(columns)
+    mean = _stack(vectors, layout.fixed, slice(0, n)) @ fits.beta.T
+    offset = design.offset(columns)
+    if offset is not None:
+        mean += offset[:, None]
+    if layout.random and conditional:
+        codes = design.find(columns, fits.statistics.factor_levels)
+        _check_levels(codes, design, columns, new_levels)
+        for own, effects, modes in zip(codes, layout.effects, fits.modes, strict=True):
+            values = np.concatenate([modes, np.zeros((1, *modes.shape[1:]))])
+            for a, effect in enumerate(effects):
+                share, vector = values[own, a], vectors[layout.random[effect]]
+                mean += share if vector is None else share * vector[:, None]
+    _check_finite(mean, vectors, layout, offset)
+    if conditional and new_levels == "nan" and layout.random:
+        mean[np.logical_or.reduce([own < 0 for own in codes])] = np.nan
+    return mean
 
 
 def fitted_variance(fit, vectors, codes, n):

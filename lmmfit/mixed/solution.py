@@ -11,6 +11,7 @@ from lmmfit.mixed.layout import principal
 from lmmfit.mixed.marginal import Marginal
 from lmmfit.mixed.modes import group_modes
 from lmmfit.mixed.newton import optimize_criterion
+from lmmfit.mixed.residual import ResidualStructure
 from lmmfit.mixed.statistics import MixedStatistics
 
 __all__ = ["MixedFit", "ZeroVariance", "fit_statistics"]
@@ -80,6 +81,9 @@ class MixedFit:
         Directions of zero variance; empty unless the fit is singular.
     saturated : bool
         Whether the fixed effects reproduce the response exactly.
+    residual : ResidualStructure or None
+        What the residuals have beside one variance; it is in the statistics, and ``sigma2`` is
+        the variance of the first stratum.
     """
 
     statistics: MixedStatistics
@@ -96,6 +100,7 @@ class MixedFit:
     reason: str
     boundary: tuple
     saturated: bool
+    residual: ResidualStructure | None = None
 
     @property
     def loglik(self):
@@ -104,8 +109,9 @@ class MixedFit:
 
     @property
     def n_parameters(self):
-        """Number of estimated parameters: fixed effects, theta and the residual variance."""
-        return len(self.beta) - len(self.aliased) + len(self.theta) + 1
+        """Number of estimated parameters: fixed effects, theta and those of the residuals."""
+        own = 0 if self.residual is None else self.residual.n_parameters
+        return len(self.beta) - len(self.aliased) + len(self.theta) + 1 + own
 
     @cached_property
     def marginal(self):

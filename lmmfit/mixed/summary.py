@@ -33,6 +33,8 @@ class Summary:
         Fixed effects with standard errors, statistics and p-values.
     notes : list of str
         What the reader should know: singular or uncertified fits, dropped columns.
+    residual : str
+        The residual structure; empty where there is none.
     """
 
     title: str
@@ -42,11 +44,13 @@ class Summary:
     sizes: str
     fixed: Table
     notes: list
+    residual: str = ""
 
     def __str__(self):
         criteria = "  ".join(f"{name} {value:.4f}" for name, value in self.criteria.items())
         parts = [f"{self.title}\n{self.model}", criteria]
         parts.append(f"Random effects:\n{_indent(self.random)}\n{self.sizes}")
+        parts += [self.residual] * bool(self.residual)
         parts.append(f"Fixed effects:\n{_indent(self.fixed)}")
         parts += [f"Note: {note}" for note in self.notes]
         return "\n\n".join(parts)
@@ -59,21 +63,24 @@ class Summary:
             for name, value in self.criteria.items()
         )
         notes = "".join(f"<p><b>Note:</b> {html.escape(note)}</p>" for note in self.notes)
+        residual = f"<pre>{html.escape(self.residual)}</pre>" if self.residual else ""
         return (
             f"<div><h4>{html.escape(self.title)}</h4><p><code>{html.escape(self.model)}</code></p>"
             f"<table><tr>{criteria}</tr></table>"
             f"<p><b>Random effects</b></p>{self.random._repr_html_()}<p>{html.escape(self.sizes)}"
-            f"</p><p><b>Fixed effects</b></p>{self.fixed._repr_html_()}{notes}</div>"
+            f"</p>{residual}<p><b>Fixed effects</b></p>{self.fixed._repr_html_()}{notes}</div>"
         )
 
 
-def summarize(model):
+def summarize(model, ddf="satterthwaite"):
     """Summarise a fitted linear mixed model.
 
     Parameters
     ----------
     model : LinearMixedModel
         Fitted.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default="satterthwaite"
+        Degrees of freedom of the tests of fixed effects.
 
     Returns
     -------
@@ -96,8 +103,8 @@ def summarize(model):
     30 rows; Batch: 6 levels
     <BLANKLINE>
     Fixed effects:
-      name         estimate  std_error  z_value  p_value
-      (Intercept)    1527.5     19.383   78.804   <1e-16
+      name         estimate  std_error      df  t_value   p_value
+      (Intercept)    1527.5     19.383  5.0000   78.804  6.34e-09
     """
     fit = model.result_
     n, k = fit.statistics.n_rows, fit.n_parameters
@@ -109,15 +116,18 @@ def summarize(model):
         "BIC": fit.deviance + np.log(n) * k,
     }
     kind = "Linear mixed model" if model.design_.terms else "Linear model"
-    coefficients = coefficient_table(model)
+    coefficients = coefficient_table(model, ddf)
     fixed = {column: coefficients[column] for column in ("name", "estimate", "std_error")}
-    fixed["z_value"], fixed["p_value"] = coefficients["statistic"], coefficients["p_value"]
+    if ddf != "normal":
+        fixed["df"] = coefficients["df"]
+    fixed["z_value" if ddf == "normal" else "t_value"] = coefficients["statistic"]
+    fixed["p_value"] = coefficients["p_value"]
     sizes = f"{n} rows"
     for levels in fit.statistics.factor_levels:
         sizes += f"; {':'.join(levels.names)}: {len(levels)} levels"
     return Summary(
         f"{kind} fitted by {_METHODS[fit.method]}", describe_model(model), criteria,
-        variance_table(model), sizes, Table(fixed), _notes(model),
+        variance_table(model), sizes, Table(fixed), _notes(model), _describe_residual(model),
     )  # fmt: skip
 
 
@@ -191,6 +201,16 @@ def describe_model(model):
     return f"y ~ {fixed.replace('(Intercept)', '1') or '0'}" + (
         f" + {model.random}" if model.random else ""
     )
+
+
+def _describe_residual(model):
+    structure = model.result_.residual
+    if structure is None:
+        return ""
+    head = f"Residual structure {structure.terms.text}"
+    if structure.strata:
+        head += f" (the residual above is that of {structure.strata[0]})"
+    return f"{head}:\n{_indent(structure.table)}"
 
 
 def _notes(model):

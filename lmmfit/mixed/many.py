@@ -1,0 +1,287 @@
+"""One model fitted to many responses of the same rows, such as genes, voxels or proteins.
+
+The design, its products and the order of elimination are made once. Each response is taken in
+units of its own, its least-squares fit off, so that none loses digits to another.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from lmmfit.mixed._crossed_kernels import add_responses
+from lmmfit.mixed.batch import (
+    ResponseProducts,
+    fit_batch,
+    in_user_units,
+    with_response,
+)
+from lmmfit.mixed.block_factor import BlockFactor
+from lmmfit.mixed.blocks import BlockSystem
+from lmmfit.mixed.criterion import profiled_criterion
+from lmmfit.mixed.layout import Basis
+from lmmfit.mixed.rows import Rows, take_rows
+from lmmfit.mixed.solution import fit_statistics
+
+__all__ = ["ManyFits", "fit_many"]
+
+_ROWS_PER_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class ManyFits:
+    """Fits of one model to k responses.
+
+    Attributes
+    ----------
+    statistics : MixedStatistics or CrossedStatistics
+        Of the first response.
+    method : {"reml", "ml"}
+    theta : ndarray of shape (k, n_theta)
+    lambda_ : ndarray of shape (k, q, q)
+    beta : ndarray of shape (k, p)
+        Fixed effects; 0 for aliased ones.
+    beta_covariance : ndarray of shape (k, p, p)
+    sigma2, deviance : ndarray of shape (k,)
+    aliased : list of int
+    n_iter : ndarray of shape (k,)
+    converged, singular : ndarray of bool, shape (k,)
+    products : ResponseProducts
+        Of the responses, each in its own units.
+    scale, mean : ndarray of shape (k,)
+        Units of each response, and what was taken off it.
+    pilot : ndarray of shape (k, p)
+        Coefficients of its least-squares fit in the basis.
+    """
+
+    statistics: object
+    method: str
+    theta: np.ndarray
+    lambda_: np.ndarray
+    beta: np.ndarray
+    beta_covariance: np.ndarray
+    sigma2: np.ndarray
+    deviance: np.ndarray
+    aliased: list
+    n_iter: np.ndarray
+    converged: np.ndarray
+    singular: np.ndarray
+    products: ResponseProducts
+    scale: np.ndarray
+    mean: np.ndarray
+    pilot: np.ndarray
+
+    def __len__(self):
+        return len(self.sigma2)
+
+    @property
+    def block_covariances(self):
+        """Covariance matrices of the random effects of each term, (k, q, q)."""
+        covariance = self.sigma2[:, None, None] * (self.lambda_ @ self.lambda_.swapaxes(1, 2))
+        return [
+            covariance[:, start:stop, start:stop] for start, stop in self.statistics.layout.blocks
+        ]
+
+    @cached_property
+    def modes(self):
+        """Conditional modes, (levels, q, k) by grouping factor."""
+        statistics = self.statistics
+        layout, basis = statistics.layout, statistics.basis
+        system = BlockSystem.build(statistics)
+        factor, k = BlockFactor(system), len(self)
+        scale = basis.random_map(layout)
+        back = basis.coefficient_map(layout, layout.fixed)
+        roots = np.linalg.solve(scale, self.lambda_) * np.sqrt(basis.weight_unit)
+        beta = self.beta.copy()
+        if layout.intercept in layout.fixed:
+            beta[:, layout.fixed.index(layout.intercept)] -= self.mean
+        gamma = (np.linalg.solve(back, beta.T).T - self.pilot) / self.scale[:, None]
+        out = [np.empty((m, own.size, k)) for m, own in zip(system.sizes, system.effects,
+                                                            strict=True)]  # fmt: skip
+        with factor.limited:
+            for j in range(k):
+                factor.update(roots[j])
+                columns = system.cross.copy()
+                for f, own in enumerate(self.products.by_level):
+                    columns[system.rows(f), -1] = own[j].ravel()
+                columns[:, -1] -= columns[:, :-1] @ gamma[j]
+                solved, _ = factor.solve(columns[:, -1:].copy())
+                for f, own in enumerate(system.effects):
+                    part = system.by_level(solved, f)[..., 0] @ scale[own[:, None], own].T
+                    out[f][..., j] = self.scale[j] * part
+        return out
+
+    def response(self, j):
+        """The fit of one response, with all that follows from one.
+
+        Parameters
+        ----------
+        j : int
+
+        Returns
+        -------
+        MixedFit
+        """
+        statistics = with_response(self.statistics, self.products, j)
+        layout, old = statistics.layout, self.statistics.basis
+        shift, transform = old.shift.copy(), old.transform.copy()
+        shift[-1], transform[-1, -1] = self.mean[j], 1.0 / self.scale[j]
+        columns = layout.fixed_positions
+        transform[:-1, -1] = -(old.transform[:-1, columns] @ self.pilot[j]) / self.scale[j]
+        basis = Basis(shift, transform, -self.pilot[j] / self.scale[j], old.weight_unit)
+        return fit_statistics(replace(statistics, basis=basis), self.method, start=self.theta[j])
+
+
+def fit_many(design, columns, Y, method="reml", *, sample_weight=None, tol=1e-9, max_iter=100,
+             n_jobs=None, tick=None):  # fmt: skip
+    """Fit a model to many responses.
+
+    Parameters
+    ----------
+    design : Design
+    columns : FrameColumns or ArrayColumns
+        n rows.
+    Y : ndarray of shape (n, k)
+    method : {"reml", "ml"}, default="reml"
+    sample_weight : ndarray of shape (n,), optional
+    tol, max_iter :
+        As for :func:`fit_statistics`.
+    n_jobs : int, optional
+        Threads, as joblib counts them.
+    tick : callable, optional
+        Called with the number of responses that were done since the last call.
+
+    Returns
+    -------
+    ManyFits
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite; the message names response and row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed import as_columns, bind_design, fit_many
+    >>> X, y = load_sleepstudy(return_X_y=True, as_frame=True)
+    >>> columns = as_columns(X)
+    >>> both = np.column_stack([y, np.log(y)])
+    >>> fit_many(bind_design(columns, "(Days | Subject)"), columns, both).deviance.round(3)
+    array([1743.628, -368.966])
+    """
+    _check_finite(Y)
+    offset = design.offset(columns)
+    Y = Y if offset is None else Y - offset[:, None]
+    statistics = design.summarize(columns, np.zeros(len(Y)), sample_weight=sample_weight,
+                                  basis=_zero_basis(design, columns, sample_weight))  # fmt: skip
+    rows = Rows.check(
+        design.layout, design.vectors(columns), np.zeros(len(Y)), sample_weight, statistics.basis
+    )
+    Y = Y if rows.keep is None else Y[rows.keep]
+    codes = [rows.kept(own) for own in design.encode(columns)[0]]
+    products, scale, mean, pilot = _summarize(statistics, rows, codes, Y)
+    batch = fit_batch(
+        statistics, products, method, tol=tol, max_iter=max_iter, n_jobs=n_jobs, tick=tick
+    )
+    return _publish(statistics, method, batch, products, scale, mean, pilot)
+
+
+def _zero_basis(design, columns, sample_weight):
+    """A basis for the columns; that of the response is left as it is."""
+    rows = Rows.check(
+        design.layout, design.vectors(columns), np.zeros(len(columns)), sample_weight
+    )
+    basis, transform = rows.basis, rows.basis.transform.copy()
+    transform[:, -1] = 0.0
+    transform[-1, -1] = 1.0
+    shift = basis.shift.copy()
+    shift[-1] = 0.0
+    return Basis(shift, transform, np.zeros_like(basis.pilot_fit), basis.weight_unit)
+
+
+def _check_finite(Y):
+    if not np.isfinite(Y).all():
+        row, j = map(int, np.argwhere(~np.isfinite(Y))[0])
+        what = "NaN" if np.isnan(Y[row, j]) else "infinity"
+        raise ValueError(
+            f"response {j} contains {what}, first in row {row}: drop or impute such rows, or fit "
+            "that response by itself."
+        )
+
+
+def _summarize(statistics, rows, codes, Y):
+    """Products of the responses less their least-squares fits, in units of what is left."""
+    layout, basis = statistics.layout, statistics.basis
+    fixed, random = layout.fixed_positions, np.array(layout.random, dtype=np.int64)
+    k, p = Y.shape[1], fixed.size
+    mean = np.zeros(k)
+    if layout.intercept in layout.fixed:
+        mean = np.average(Y, axis=0, weights=rows.weights if rows.weights.size else None)
+    cross = np.zeros((p, k))
+    for _, _, weighted, block in _blocks(rows, basis, Y, mean):
+        cross += weighted[:, fixed].T @ block
+    gram = statistics.total[fixed[:, None], fixed]
+    pilot = np.linalg.lstsq(gram, cross, rcond=1e-10)[0] if p else cross
+    by_level = [
+        np.zeros((len(own), effects.size, k))
+        for own, effects in zip(statistics.factor_levels, layout.effects, strict=True)
+    ]
+    left, square = np.zeros((p, k)), np.zeros(k)
+    for at, V, weighted, block in _blocks(rows, basis, Y, mean):
+        block -= V[:, fixed] @ pilot
+        left += weighted[:, fixed].T @ block
+        square += np.einsum(
+            "ij,ij,i->j", block, block, rows.weights[at] if rows.weights.size else np.ones(len(V))
+        )
+        for own, effects, out in zip(codes, layout.effects, by_level, strict=True):
+            z = np.ascontiguousarray(weighted[:, random[effects]])
+            add_responses(z, block, own[at], out)
+    scale = np.sqrt(square / statistics.weight)
+    scale[scale == 0.0] = 1.0
+    by_level = [np.ascontiguousarray((own / scale).transpose(2, 0, 1)) for own in by_level]
+    return ResponseProducts(by_level, (left / scale).T, square / scale**2), scale, mean, pilot.T
+
+
+def _blocks(rows, basis, Y, mean):
+    """Columns in the basis, weighted columns and centred responses, some rows at a time."""
+    for lo in range(0, len(Y), _ROWS_PER_BLOCK):
+        at = slice(lo, min(lo + _ROWS_PER_BLOCK, len(Y)))
+        raw = take_rows(rows.columns[:-1], at, at.stop - lo).T
+        V = (raw - basis.shift[:-1]) @ basis.transform[:-1, :-1]
+        weighted = V * rows.weights[at][:, None] if rows.weights.size else V
+        yield at, V, weighted, np.ascontiguousarray(Y[at] - mean)
+
+
+def _publish(statistics, method, batch, products, scale, mean, pilot):
+    """Estimates in the units of the user."""
+    criterion, layout, basis = (
+        profiled_criterion(statistics, method), statistics.layout, statistics.basis,
+    )  # fmt: skip
+    k, p = len(scale), len(layout.fixed)
+    kept = criterion.fixed
+    columns = [layout.fixed[j] for j in kept]
+    back = basis.coefficient_map(layout, columns)
+    gamma = scale[:, None] * batch.beta + pilot[:, kept]
+    if criterion.aliased:  # what the fit gave to a dropped column goes to the others
+        at = layout.fixed_positions
+        gram = statistics.total[at[:, None], at]
+        share = np.linalg.solve(gram[np.ix_(kept, kept)], gram[np.ix_(kept, criterion.aliased)])
+        gamma += pilot[:, criterion.aliased] @ share.T
+    beta, covariance = np.zeros((k, p)), np.zeros((k, p, p))
+    beta[:, kept] = gamma @ back.T
+    if layout.intercept in layout.fixed:
+        beta[:, layout.fixed.index(layout.intercept)] += mean
+    variance = batch.rss / criterion.nu * scale**2
+    covariance[np.ix_(range(k), kept, kept)] = variance[:, None, None] * (
+        back @ batch.covariance @ back.T
+    )
+    lambda_ = in_user_units(criterion, batch)
+    rows, positions = layout.theta_positions
+    return ManyFits(
+        statistics, method, lambda_[:, rows, positions], lambda_, beta, covariance,
+        variance * basis.weight_unit, batch.value + 2.0 * criterion.nu * np.log(scale),
+        criterion.aliased, batch.n_iter, batch.converged, batch.singular, products, scale, mean,
+        pilot,
+    )  # fmt: skip
