@@ -4,9 +4,9 @@ import copy
 
 import numpy as np
 
+from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.mixed.layout import INTERCEPT
-from lmmfit.mixed.many import ManyFits, fit_many
-from lmmfit.mixed.prediction import predict_many
+from lmmfit.mixed.prediction import predict_many, predict_rows
 from lmmfit.mixed.table import Table
 
 _PER_TASK = 256  # responses that one callback task covers
@@ -38,7 +38,7 @@ def optimize_many(model, design, columns, Y, weight, context):
             own.call_on_fit_task_end(estimator=model)
         done += count
 
-    return fit_many(
+    return mixed.fit_many(
         design, columns, Y, model.method, sample_weight=weight, tol=model.tol,
         max_iter=model.max_iter, n_jobs=model.n_jobs, tick=None if context is None else tick,
     )  # fmt: skip
@@ -84,8 +84,6 @@ def predict_responses(model, columns, conditional, return_std):
             model.result_, model.design_, columns,
             conditional=conditional, new_levels=model.new_levels,
         )  # fmt: skip
-    from lmmfit.mixed.prediction import predict_rows
-
     found = [
         predict_rows(
             model.result_.response(j), model.design_, columns, conditional=conditional,
@@ -98,7 +96,7 @@ def predict_responses(model, columns, conditional, return_std):
 
 def one_response(model, which):
     """The fitted model of one response."""
-    if not isinstance(model.result_, ManyFits):
+    if not hasattr(model, "response_names_"):
         raise ValueError("the model was fitted to one response: it is that model.")
     names = model.response_names_
     if isinstance(which, str) or which not in range(len(names)):

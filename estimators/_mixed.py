@@ -16,23 +16,20 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.estimators import _many
 from lmmfit.estimators._parameters import check_parameters
 from lmmfit.mixed.collinearity import describe_collinearity
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
-from lmmfit.mixed.inference import wald_intervals
-from lmmfit.mixed.intervals import confidence_intervals
 from lmmfit.mixed.layout import INTERCEPT
 from lmmfit.mixed.modes import RandomEffects
 from lmmfit.mixed.prediction import predict_rows
 from lmmfit.mixed.residual import parse_residual, residual_columns, without_columns
 from lmmfit.mixed.residual_fit import fit_residual
 from lmmfit.mixed.residual_statistics import ResidualStatistics
-from lmmfit.mixed.simulation import simulate_rows
 from lmmfit.mixed.solution import fit_statistics
-from lmmfit.mixed.summary import summarize
 from lmmfit.mixed.table import Table
 
 _CALLER = 5  # frames between a warning and the call of fit
@@ -303,7 +300,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Summary
         """
         self._check_one_response("summary()")
-        return summarize(self, ddf)
+        return mixed.summarize(self, ddf)
 
     def conf_int(self, level=0.95, *, method="wald", parameters=None, **options):
         """Confidence intervals.
@@ -324,8 +321,10 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         self._check_one_response("conf_int()")
         if method == "wald" and parameters is None:
-            return wald_intervals(self, level)
-        return confidence_intervals(self, method, level=level, parameters=parameters, **options)
+            return mixed.wald_intervals(self, level)
+        return mixed.confidence_intervals(
+            self, method, level=level, parameters=parameters, **options
+        )
 
     def simulate(self, X, n_simulations=1, *, conditional=False, sample_weight=None,
                  random_state=None):  # fmt: skip
@@ -354,7 +353,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         columns = self._columns(X, reset=False)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, np.zeros(len(columns)))
-        return simulate_rows(
+        return mixed.simulate_rows(
             self.result_, self.design_, columns, int(n_simulations),
             np.random.default_rng(random_state), conditional=conditional, weights=sample_weight,
         )  # fmt: skip

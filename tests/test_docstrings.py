@@ -48,15 +48,23 @@ SHARED = public_objects(MODULES)  # between modules of the package
 
 # Records that a function returns and nobody builds by hand: its example shows them.
 NO_EXAMPLE = {
+    "lmmfit.mixed.block_likelihood.BlockCriterion",
     "lmmfit.mixed.boundary.NullDirection",
+    "lmmfit.mixed.crossed.CrossedStatistics",
+    "lmmfit.mixed.degrees.SmallSample",
     "lmmfit.mixed.design.Design",
     "lmmfit.mixed.factors.GroupLevels",
     "lmmfit.mixed.layout.Basis",
     "lmmfit.mixed.layout.Layout",
     "lmmfit.mixed.likelihood.Evaluation",
+    "lmmfit.mixed.many.ManyFits",
     "lmmfit.mixed.modes.GroupModes",
     "lmmfit.mixed.modes.RandomEffects",
     "lmmfit.mixed.newton.Optimum",
+    "lmmfit.mixed.profiles.Profile",
+    "lmmfit.mixed.profiles.ProfileCurve",
+    "lmmfit.mixed.resampling.Bootstrap",
+    "lmmfit.mixed.residual.ResidualStructure",
     "lmmfit.mixed.solution.MixedFit",
     "lmmfit.mixed.solution.ZeroVariance",
     "lmmfit.mixed.summary.Summary",

@@ -1,109 +1,61 @@
 """Linear mixed models: statistics, criterion, optimum and what follows from them."""
 
-from lmmfit.mixed.anova import anova
-from lmmfit.mixed.block_likelihood import BlockCriterion
-from lmmfit.mixed.boundary import NullDirection
-from lmmfit.mixed.collinearity import diagnose_fixed_effects
-from lmmfit.mixed.columns import as_columns
-from lmmfit.mixed.contrasts import contrast
-from lmmfit.mixed.criterion import profiled_criterion
-from lmmfit.mixed.crossed import CrossedStatistics
-from lmmfit.mixed.design import Design, bind_design
-from lmmfit.mixed.explained import (
-    InformationCriteria,
-    VarianceExplained,
-    icc,
-    information_criteria,
-    variance_explained,
-)
-from lmmfit.mixed.factors import GroupLevels, factorize
-from lmmfit.mixed.inference import coefficient_table, wald_intervals
-from lmmfit.mixed.influence import Influence, cooks_distance, influence, leverage, residuals
-from lmmfit.mixed.intervals import confidence_intervals
-from lmmfit.mixed.layout import Basis, Layout
-from lmmfit.mixed.likelihood import Evaluation, ProfiledCriterion
-from lmmfit.mixed.many import ManyFits, fit_many
-from lmmfit.mixed.means import MarginalMeans, marginal_means, marginal_trends
-from lmmfit.mixed.modes import GroupModes, RandomEffects, group_modes
-from lmmfit.mixed.multiplicity import adjust_p_values
-from lmmfit.mixed.newton import Optimum, optimize_criterion
-from lmmfit.mixed.observation import LmmObservation, log_likelihood, log_likelihood_inverse
-from lmmfit.mixed.plots import CaterpillarDisplay, FittedLinesDisplay, ResidualsDisplay
-from lmmfit.mixed.prediction import predict_rows
-from lmmfit.mixed.profile import Profile, ProfileCurve, profile, profile_intervals
-from lmmfit.mixed.resampling import Bootstrap, bootstrap
-from lmmfit.mixed.small_sample import SmallSample, small_sample
-from lmmfit.mixed.solution import MixedFit, ZeroVariance, fit_statistics
-from lmmfit.mixed.statistics import MixedStatistics
-from lmmfit.mixed.summary import Summary, summarize, variance_table
-from lmmfit.mixed.table import Table
-from lmmfit.mixed.terms import RandomTerm, parse_random, split_formula
+from importlib import import_module
 
-__all__ = [
-    "Basis",
-    "BlockCriterion",
-    "Bootstrap",
-    "CaterpillarDisplay",
-    "CrossedStatistics",
-    "Design",
-    "Evaluation",
-    "FittedLinesDisplay",
-    "GroupLevels",
-    "GroupModes",
-    "Influence",
-    "InformationCriteria",
-    "Layout",
-    "LmmObservation",
-    "ManyFits",
-    "MarginalMeans",
-    "MixedFit",
-    "MixedStatistics",
-    "NullDirection",
-    "Optimum",
-    "Profile",
-    "ProfileCurve",
-    "ProfiledCriterion",
-    "RandomEffects",
-    "RandomTerm",
-    "ResidualsDisplay",
-    "SmallSample",
-    "Summary",
-    "Table",
-    "VarianceExplained",
-    "ZeroVariance",
-    "adjust_p_values",
-    "anova",
-    "as_columns",
-    "bind_design",
-    "bootstrap",
-    "coefficient_table",
-    "confidence_intervals",
-    "contrast",
-    "cooks_distance",
-    "diagnose_fixed_effects",
-    "factorize",
-    "fit_many",
-    "fit_statistics",
-    "group_modes",
-    "icc",
-    "influence",
-    "information_criteria",
-    "leverage",
-    "log_likelihood",
-    "log_likelihood_inverse",
-    "marginal_means",
-    "marginal_trends",
-    "optimize_criterion",
-    "parse_random",
-    "predict_rows",
-    "profile",
-    "profile_intervals",
-    "profiled_criterion",
-    "residuals",
-    "small_sample",
-    "split_formula",
-    "summarize",
-    "variance_explained",
-    "variance_table",
-    "wald_intervals",
-]
+_HOMES = {
+    "terms": ("RandomTerm", "parse_random", "split_formula"),
+    "columns": ("as_columns",),
+    "factors": ("GroupLevels", "factorize"),
+    "design": ("Design", "bind_design"),
+    "layout": ("Basis", "Layout"),
+    "statistics": ("MixedStatistics",),
+    "crossed": ("CrossedStatistics",),
+    "criterion": ("profiled_criterion",),
+    "likelihood": ("Evaluation", "ProfiledCriterion"),
+    "block_likelihood": ("BlockCriterion",),
+    "newton": ("Optimum", "optimize_criterion"),
+    "boundary": ("NullDirection",),
+    "solution": ("MixedFit", "ZeroVariance", "fit_statistics"),
+    "modes": ("GroupModes", "RandomEffects", "group_modes"),
+    "residual": ("ResidualStructure", "parse_residual"),
+    "residual_statistics": ("ResidualStatistics",),
+    "residual_fit": ("fit_residual",),
+    "prediction": ("predict_many", "predict_rows"),
+    "simulation": ("simulate_rows",),
+    "collinearity": ("diagnose_fixed_effects",),
+    "summary": ("Summary", "summarize", "variance_table"),
+    "table": ("Table",),
+    "inference": ("coefficient_table", "wald_intervals"),
+    "degrees": ("SmallSample", "small_sample"),
+    "comparison": ("anova",),
+    "intervals": ("confidence_intervals",),
+    "profiles": ("Profile", "ProfileCurve", "profile", "profile_intervals"),
+    "resampling": ("Bootstrap", "bootstrap"),
+    "contrasts": ("contrast",),
+    "means": ("MarginalMeans", "marginal_means", "marginal_trends"),
+    "multiplicity": ("adjust_p_values",),
+    "explained": (
+        "InformationCriteria", "VarianceExplained", "icc", "information_criteria",
+        "variance_explained",
+    ),
+    "influences": ("Influence", "cooks_distance", "influence", "leverage", "residuals"),
+    "many": ("ManyFits", "fit_many"),
+    "observation": ("LmmObservation", "log_likelihood", "log_likelihood_inverse"),
+    "plots": ("CaterpillarDisplay", "FittedLinesDisplay", "ResidualsDisplay"),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    """Import a module when one of its names is first used: a fit needs few of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -5,9 +5,9 @@ from numbers import Real
 
 import numpy as np
 
+from lmmfit.mixed.degrees import small_sample
 from lmmfit.mixed.layout import principal
 from lmmfit.mixed.multiplicity import choose_adjustment, p_value_t
-from lmmfit.mixed.small_sample import small_sample
 from lmmfit.mixed.table import Table
 
 __all__ = ["LinearEstimates", "check_level", "contrast", "is_estimable"]

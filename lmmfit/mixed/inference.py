@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
-from lmmfit.mixed.small_sample import small_sample
+from lmmfit.mixed.degrees import small_sample
 from lmmfit.mixed.table import Table
 
 __all__ = ["coefficient_table", "wald_intervals"]
@@ -38,7 +38,7 @@ def coefficient_table(model, ddf="satterthwaite"):
     >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy(as_frame=True).frame)
     >>> print(coefficient_table(model))
     name         estimate  std_error      df  statistic   p_value
-    (Intercept)    251.41     6.8246  17.000     36.838  1.17e-17
+    (Intercept)    251.41     6.8246  17.000     36.838    <1e-16
     Days           10.467     1.5458  17.000     6.7715  3.26e-06
     """
     effects, distribution = model.fixed_effects_, small_sample(model, ddf)
@@ -94,7 +94,7 @@ def wald_intervals(model, level=0.95):
     >>> from lmmfit.mixed import wald_intervals
     >>> model = lmm("Reaction ~ Days + (Days | Subject)", load_sleepstudy(as_frame=True).frame)
     >>> print(wald_intervals(model))
-    name         lower   upper
+    name          lower   upper
     (Intercept)  238.03  264.78
     Days         7.4376  13.497
     """

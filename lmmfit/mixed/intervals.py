@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.special import ndtri
 
-from lmmfit.mixed.profile import profile_intervals
+from lmmfit.mixed.degrees import small_sample
+from lmmfit.mixed.profiles import profile_intervals
 from lmmfit.mixed.profiling import parameter_names
 from lmmfit.mixed.resampling import bootstrap, parameter_values
-from lmmfit.mixed.small_sample import small_sample
 from lmmfit.mixed.table import Table
 
 __all__ = ["confidence_intervals"]

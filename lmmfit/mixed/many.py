@@ -169,7 +169,7 @@ def fit_many(design, columns, Y, method="reml", *, sample_weight=None, tol=1e-9,
     >>> columns = as_columns(X)
     >>> both = np.column_stack([y, np.log(y)])
     >>> fit_many(bind_design(columns, "(Days | Subject)"), columns, both).deviance.round(3)
-    array([1743.628, -368.966])
+    array([1743.628, -298.481])
     """
     _check_finite(Y)
     offset = design.offset(columns)

@@ -8,8 +8,8 @@ import numpy as np
 
 from lmmfit.mixed._contrast_kinds import contrast_weights
 from lmmfit.mixed.contrasts import LinearEstimates, check_level
+from lmmfit.mixed.degrees import small_sample
 from lmmfit.mixed.multiplicity import quantile_t
-from lmmfit.mixed.small_sample import small_sample
 from lmmfit.mixed.table import Table
 
 __all__ = ["MarginalMeans", "column_names"]

@@ -98,6 +98,19 @@ def predict_many(fits, design, columns, *, conditional=True, new_levels="populat
     Returns
     -------
     ndarray of shape (n, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed import as_columns, bind_design, fit_many, predict_many
+    >>> X, y = load_sleepstudy(return_X_y=True, as_frame=True)
+    >>> columns = as_columns(X)
+    >>> design = bind_design(columns, "(Days | Subject)")
+    >>> fits = fit_many(design, columns, np.column_stack([y, y / 1000]))
+    >>> predict_many(fits, design, as_columns(X.head(2))).round(3)
+    array([[2.53664e+02, 2.54000e-01],
+           [2.73330e+02, 2.73000e-01]])
     """
     layout, n = fits.statistics.layout, len(columns)
     vectors = design.vectors(columns)

@@ -32,6 +32,18 @@ def simulate_rows(fit, design, columns, n_simulations, rng, *, conditional=False
     Returns
     -------
     ndarray of shape (n, n_simulations)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit import lmm
+    >>> from lmmfit.datasets import load_sleepstudy
+    >>> from lmmfit.mixed import as_columns, simulate_rows
+    >>> frame = load_sleepstudy(as_frame=True).frame
+    >>> model = lmm("Reaction ~ Days + (Days | Subject)", frame)
+    >>> rng = np.random.default_rng(0)
+    >>> simulate_rows(model.result_, model.design_, as_columns(frame), 3, rng).shape
+    (180, 3)
     """
     n, layout = len(columns), fit.statistics.layout
     mean = predict_rows(fit, design, columns, conditional=conditional)

@@ -104,7 +104,7 @@ def summarize(model, ddf="satterthwaite"):
     <BLANKLINE>
     Fixed effects:
       name         estimate  std_error      df  t_value   p_value
-      (Intercept)    1527.5     19.383  5.0000   78.804  6.34e-09
+      (Intercept)    1527.5     19.383  5.0000   78.804  6.23e-09
     """
     fit = model.result_
     n, k = fit.statistics.n_rows, fit.n_parameters

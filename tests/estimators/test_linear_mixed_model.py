@@ -855,7 +855,8 @@ def test_clone_params_and_repr():
         "                 random='(days | subject)')"
     )
     assert set(model.get_params()) == {
-        "random", "fixed", "method", "fit_intercept", "new_levels", "max_iter", "tol",
+        "random", "fixed", "method", "fit_intercept", "new_levels", "residual", "n_jobs",
+        "max_iter", "tol",
     }  # fmt: skip
     assert_same_fit(copy.fit(X, Y), model, rtol=1e-12)
     assert model.set_params(tol=1e-6) is model

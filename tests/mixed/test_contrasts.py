@@ -13,7 +13,7 @@ from lmmfit import LinearMixedModel, lmm
 from lmmfit.mixed._joint_distributions import LargestDeviation, StudentizedRange
 from lmmfit.mixed.contrasts import contrast, is_estimable
 from lmmfit.mixed.multiplicity import METHODS, adjust_p_values, choose_adjustment
-from lmmfit.mixed.small_sample import small_sample
+from lmmfit.mixed.degrees import small_sample
 
 SIMULTANEOUS = ("none", "bonferroni", "sidak", "tukey", "scheffe", "mvt")
 LOW, HIGH = "Treatment[T.Low]", "Treatment[T.High]"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmmfit import LinearMixedModel, lmm
-from lmmfit.mixed.influence import cooks_distance, influence, leverage, residuals
+from lmmfit.mixed.influences import cooks_distance, influence, leverage, residuals
 
 _FOLDER = Path(__file__).parents[1] / "reference"
 _MODELS = json.loads((_FOLDER / "lmm.json").read_text(encoding="utf-8"))["models"]

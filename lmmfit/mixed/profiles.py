@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from lmmfit.mixed.anova import maximum_likelihood
+from lmmfit.mixed.comparison import maximum_likelihood
 from lmmfit.mixed.profiling import held_parameters, parameter_names
 from lmmfit.mixed.table import Table
 
@@ -134,7 +134,7 @@ def profile_intervals(model, parameters=None, *, level=0.95):
     >>> model = lmm("Yield ~ 1 + (1 | Batch)", load_dyestuff(as_frame=True).frame)
     >>> print(profile_intervals(model))
     name                   lower   upper
-    sd_(Intercept)|Batch  12.198  84.063
+    sd_(Intercept)|Batch  12.197  84.063
     sigma                 38.230  67.658
     (Intercept)           1486.5  1568.5
     """

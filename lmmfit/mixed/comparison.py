@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.special import chdtrc
 
+from lmmfit.mixed.degrees import small_sample
 from lmmfit.mixed.hypotheses import term_hypotheses
-from lmmfit.mixed.small_sample import small_sample
 from lmmfit.mixed.solution import fit_statistics
+from lmmfit.mixed.summary import describe_model
 from lmmfit.mixed.table import Table
 
 __all__ = ["anova"]
@@ -59,9 +60,9 @@ def anova(model, *others, type=3, ddf="satterthwaite"):
     term     sum_sq  mean_sq  num_df  den_df  f_value   p_value
     Machine  38.051   19.025       2  10.000   20.576  0.000286
     >>> print(anova(lmm("score ~ Machine + (1 | Worker)", frame), model))
-    model                                     n_parameters     aic     bic   loglik  deviance   chisq  df   p_value
-    score ~ Machine + (1 | Worker)                       5  303.70  313.65  -146.85    293.70
-    score ~ Machine + (1 | Worker/Machine)               6  237.27  249.20  -112.63    225.27  68.434   1  1.31e-16
+    model                                   n_parameters     aic     bic   loglik  deviance   chisq  df   p_value
+    score ~ Machine + (1 | Worker)                     5  303.70  313.65  -146.85    293.70
+    score ~ Machine + (1 | Worker/Machine)             6  237.27  249.20  -112.63    225.27  68.434  1   1.31e-16
     Note: models fitted by REML were refitted by maximum likelihood.
     """  # noqa: E501
     if others:
@@ -99,7 +100,7 @@ def _compare(models):
     p_value[0] = np.nan
     return Table(
         {
-            "model": np.array([_describe(models[k]) for k in order], dtype=object),
+            "model": np.array([describe_model(models[k]) for k in order], dtype=object),
             "n_parameters": k,
             "aic": deviance + 2 * k,
             "bic": deviance + np.log(n) * k,
@@ -123,19 +124,23 @@ def maximum_likelihood(fit):
     Returns
     -------
     MixedFit
+
+    Raises
+    ------
+    ValueError
+        If the model has a residual structure, whose parameters were estimated by REML.
     """
     if fit.method == "ml":
         return fit
+    if fit.residual is not None:
+        raise ValueError(
+            f"a REML fit with the residual structure {fit.residual.terms.text!r} cannot be "
+            "refitted by maximum likelihood from its statistics: fit the model with method='ml'."
+        )
     if "maximum_likelihood" not in fit.__dict__:
         found = fit_statistics(fit.statistics, "ml", start=fit.theta)
         fit.__dict__["maximum_likelihood"] = found
     return fit.__dict__["maximum_likelihood"]
-
-
-def _describe(model):
-    from lmmfit.mixed.summary import describe_model
-
-    return describe_model(model)
 
 
 def _check_rows(models):
@@ -146,7 +151,8 @@ def _check_rows(models):
             f"models to compare must be fitted to the same rows; theirs are {rows} in number. "
             "Drop rows with missing values before fitting them."
         )
-    squares = np.array([_response_square(model.statistics_) for model in models])
+    plain = [model for model in models if model.result_.residual is None]
+    squares = np.array([_response_square(model.statistics_) for model in plain] or [0.0])
     if np.ptp(squares) > 1e-6 * abs(squares).max():
         raise ValueError(
             "models to compare must have the same response, offset and weights; the sums of "

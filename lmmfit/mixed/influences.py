@@ -55,7 +55,7 @@ def leverage(model, X, *, sample_weight=None):
     --------
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
-    >>> from lmmfit.mixed.influence import leverage
+    >>> from lmmfit.mixed.influences import leverage
     >>> frame = load_sleepstudy(as_frame=True).frame
     >>> found = leverage(lmm("Reaction ~ Days + (Days | Subject)", frame), frame)
     >>> found[:3].round(3), round(float(found.sum()), 2)
@@ -100,7 +100,7 @@ def residuals(model, X, y=None, kind="response", *, sample_weight=None):
     --------
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
-    >>> from lmmfit.mixed.influence import residuals
+    >>> from lmmfit.mixed.influences import residuals
     >>> frame = load_sleepstudy(as_frame=True).frame
     >>> model = lmm("Reaction ~ Days + (Days | Subject)", frame)
     >>> residuals(model, frame)[:3].round(2)
@@ -158,7 +158,7 @@ def cooks_distance(model, X, y=None, *, sample_weight=None):
     --------
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
-    >>> from lmmfit.mixed.influence import cooks_distance
+    >>> from lmmfit.mixed.influences import cooks_distance
     >>> frame = load_sleepstudy(as_frame=True).frame
     >>> found = cooks_distance(lmm("Reaction ~ Days + (Days | Subject)", frame), frame)
     >>> int(found.argmax()), round(float(found.max()), 2)
@@ -207,7 +207,7 @@ class Influence:
     --------
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_dyestuff
-    >>> from lmmfit.mixed.influence import influence
+    >>> from lmmfit.mixed.influences import influence
     >>> frame = load_dyestuff(as_frame=True).frame
     >>> print(influence(lmm("Yield ~ 1 + (1 | Batch)", frame), frame))
     level  n_rows  cooks_distance  sigma  change (Intercept)
@@ -298,7 +298,7 @@ def influence(model, X, y=None, *, by=None, sample_weight=None, refit=True, n_jo
     --------
     >>> from lmmfit import lmm
     >>> from lmmfit.datasets import load_sleepstudy
-    >>> from lmmfit.mixed.influence import influence
+    >>> from lmmfit.mixed.influences import influence
     >>> frame = load_sleepstudy(as_frame=True).frame
     >>> found = influence(lmm("Reaction ~ Days + (Days | Subject)", frame), frame)
     >>> largest = found.cooks_distance.argmax()
