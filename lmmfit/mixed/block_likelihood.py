@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from lmmfit.linalg import semidefinite_root
+from lmmfit.mixed._block_descent_kernels import descend_blocks, evaluate_blocks
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.layout import principal
@@ -20,6 +21,8 @@ from lmmfit.mixed.likelihood import ProfiledCriterion
 from lmmfit.optimize import minimize_newton
 
 __all__ = ["BlockCriterion"]
+
+_SMALL = 48  # unknowns of the dense part below which compiled loops beat LAPACK
 
 
 class BlockCriterion(ProfiledCriterion):
@@ -44,15 +47,50 @@ class BlockCriterion(ProfiledCriterion):
     """
 
     def _prepare(self):
-        self.system = BlockSystem.build(self.statistics)
+        self.system = BlockSystem.of(self.statistics)
         self.factor = BlockFactor(self.system)
         columns = *(self.statistics.layout.fixed[j] for j in self.fixed), -1
         self._total = principal(self.statistics.total, columns)
         self._cross = self.system.cross[:, [*self.fixed, -1]]
         self._identity = np.eye(self.q)
         self.beta = self.covariance = self.derivative = self.rss = None
+        self._is_small = self.system.n_dense <= _SMALL and self.q > 0
+        self._prepare_small()
+
+    def _prepare_small(self):
+        """What the compiled evaluation takes beside the system."""
+        system, layout = self.system, self.statistics.layout
+        order = system.sparse + system.dense
+        counts = np.array([system.effects[f].size for f in order], dtype=np.int64)
+        effects = np.zeros((len(order), max(counts, default=1)), dtype=np.int64)
+        for row, f in zip(effects, order, strict=True):
+            row[: system.effects[f].size] = system.effects[f]
+        self._structure = (
+            system.shape, system.pointer, system.index, system.parent, system.link, system.gram,
+            system.values, system.dense_gram,
+        )  # fmt: skip
+        self._roles = system.owner, effects, counts
+        self._places = layout.theta_positions
+
+    def _small_arguments(self, theta, left_map):
+        p, k = len(self.fixed), self.n_theta
+        self.beta, self.covariance = np.empty(p), np.empty((p, p))
+        self.derivative = np.zeros((self.q, self.q))
+        outputs = self.beta, self.covariance, self.derivative, np.empty(k + 1)
+        return (
+            *self._structure, self._cross, *self._roles, self._total, float(self.nu), self.reml,
+            theta, np.ascontiguousarray(left_map), *self._places, *outputs,
+            np.empty((k + 1, k + 1)),
+        )  # fmt: skip
 
     def _evaluate(self, theta, left_map, order):
+        if self._is_small:
+            arguments = self._small_arguments(theta, left_map)
+            value, self.rss = evaluate_blocks(order, np.nan, *arguments)
+            k = theta.size
+            if not order or np.isnan(value):
+                return value, None, None
+            return value, arguments[-2][:k], arguments[-1][:k, :k] if order == 2 else None
         root = left_map @ self.unpack(theta)
         if not self.factor.update(root):
             return np.nan, None, None
@@ -99,6 +137,10 @@ class BlockCriterion(ProfiledCriterion):
         hessian : ndarray of shape (k + 1, k + 1)
             By average information.
         """
+        if self._is_small:
+            arguments = self._small_arguments(theta, left_map)
+            value, self.rss = evaluate_blocks(2, log_sigma, *arguments)
+            return (np.nan, None, None) if np.isnan(value) else (value, *arguments[-2:])
         k, root = theta.size, left_map @ self.unpack(theta)
         if not self.factor.update(root):
             return np.nan, None, None
@@ -188,6 +230,12 @@ class BlockCriterion(ProfiledCriterion):
         at_zero = self._profile(self._total)  # the totals alone: no random effects
         rss_at_zero = self.rss
         n = 1
+        if self._is_small:
+            theta, arguments = self._descend_small(self.pack(lambda_), 4 * n_newton, tol)
+            if arguments is not None:
+                return theta, *arguments, at_zero, rss_at_zero
+            lambda_, n = theta, n + n_newton
+            n_em = 0
         for _ in range(n_em):
             value, *_ = self._evaluate(self.pack(lambda_), self._identity, 1)
             n += 1
@@ -203,6 +251,17 @@ class BlockCriterion(ProfiledCriterion):
         outcome = result.value, result.gradient, result.hessian
         n += result.n_iter + 1
         return self.unpack(result.x), outcome, n, result.converged, at_zero, rss_at_zero
+
+    def _descend_small(self, theta, n_newton, tol):
+        """The compiled steps: where they ended, and the outcome unless they did not converge."""
+        k = theta.size
+        arguments = self._small_arguments(theta, self._identity)
+        arguments = (*arguments[:-2], np.empty(k), np.empty((k, k)))
+        value, self.rss, n, converged = descend_blocks(n_newton, tol, *arguments)
+        where = self.unpack(theta)
+        if not converged or np.isnan(value):
+            return where, None
+        return where, ((value, *arguments[-2:]), n, True)
 
     def _em_step(self, lambda_):
         """Replace P of each factor by ``P - P D P / m`` (Laird and Ware 1982)."""

@@ -8,6 +8,7 @@ factors it is the largest factor alone (Bates et al. 2015, section 5; Bates 2018
 
 from dataclasses import dataclass
 from itertools import accumulate
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lmmfit.mixed.crossed import factor_products
 
 __all__ = ["DENSE_LIMIT", "BlockSystem"]
 
+_KNOWN = WeakKeyDictionary()  # a model needs its system for the fit and for all inference
 DENSE_LIMIT = 10_000  # unknowns of the dense part: four matrices of 0.8 GB
 
 
@@ -58,6 +60,22 @@ class BlockSystem:
     dense_gram: np.ndarray
     cross: np.ndarray
     owner: np.ndarray
+
+    @classmethod
+    def of(cls, statistics):
+        """The system of some statistics: that of an earlier call while they live.
+
+        Parameters
+        ----------
+        statistics : MixedStatistics or CrossedStatistics
+
+        Returns
+        -------
+        BlockSystem
+        """
+        if statistics not in _KNOWN:
+            _KNOWN[statistics] = cls.build(statistics)
+        return _KNOWN[statistics]
 
     @classmethod
     def build(cls, statistics):

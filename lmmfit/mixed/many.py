@@ -87,7 +87,7 @@ class ManyFits:
         """Conditional modes, (levels, q, k) by grouping factor."""
         statistics = self.statistics
         layout, basis = statistics.layout, statistics.basis
-        system = BlockSystem.build(statistics)
+        system = BlockSystem.of(statistics)
         factor, k = BlockFactor(system), len(self)
         scale = basis.random_map(layout)
         back = basis.coefficient_map(layout, layout.fixed)

@@ -44,7 +44,7 @@ class Marginal:
     def __init__(self, fit):
         statistics = fit.statistics
         layout, basis = statistics.layout, statistics.basis
-        self.fit, self.system = fit, BlockSystem.build(statistics)
+        self.fit, self.system = fit, BlockSystem.of(statistics)
         self.factor = BlockFactor(self.system)
         self.scale = basis.random_map(layout)
         self.root = np.linalg.solve(self.scale, fit.lambda_) * np.sqrt(basis.weight_unit)

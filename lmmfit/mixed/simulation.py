@@ -133,7 +133,7 @@ def _simulate_one_factor(fit, k, rng, sigma):
 
 def _simulate_several(fit, k, rng, sigma):
     """All columns at once: a pivoted Cholesky factor of their products."""
-    statistics, system = fit.statistics, BlockSystem.build(fit.statistics)
+    statistics, system = fit.statistics, BlockSystem.of(fit.statistics)
     N, p = len(system), len(statistics.layout.fixed)
     if N + p > _LARGEST:
         raise ValueError(

@@ -9,10 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmmfit import LinearMixedModel, lmm
-from lmmfit.mixed import as_columns, bind_design, fit_statistics, profiled_criterion
+from lmmfit.mixed import (
+    as_columns,
+    bind_design,
+    block_likelihood,
+    fit_statistics,
+    profiled_criterion,
+)
 from lmmfit.mixed import blocks as blocks_module
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
+
+
+@pytest.fixture(params=["compiled", "lapack"])
+def engine(request, monkeypatch):
+    """Both ways of evaluating the criterion: loops for small dense parts, LAPACK for others."""
+    if request.param == "lapack":
+        monkeypatch.setattr(block_likelihood, "_SMALL", -1)
+    return request.param
 
 
 def table(seed=0, n=120):
@@ -103,7 +117,7 @@ def some_theta(statistics, seed=1):
 @pytest.mark.parametrize("method", ["reml", "ml"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
-def test_criterion_is_that_of_dense_matrices(random, weighted, method):
+def test_criterion_is_that_of_dense_matrices(engine, random, weighted, method):
     frame = table()
     statistics, X, design = bound(random, frame, weighted)
     criterion, theta = profiled_criterion(statistics, method), some_theta(statistics)
@@ -114,7 +128,7 @@ def test_criterion_is_that_of_dense_matrices(random, weighted, method):
 
 @pytest.mark.parametrize("method", ["reml", "ml"])
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
-def test_gradient_is_exact(random, method):
+def test_gradient_is_exact(engine, random, method):
     statistics, _, _ = bound(random, table())
     criterion, theta = profiled_criterion(statistics, method), some_theta(statistics)
     found = criterion.evaluate(theta, order=1).gradient
@@ -127,7 +141,7 @@ def test_gradient_is_exact(random, method):
 
 
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
-def test_gradient_holds_where_a_variance_vanishes(random):
+def test_gradient_holds_where_a_variance_vanishes(engine, random):
     """The derivative to P, on which the certificate rests, by one-sided differences."""
     statistics, _, _ = bound(random, table())
     criterion = profiled_criterion(statistics)
@@ -145,6 +159,43 @@ def test_gradient_holds_where_a_variance_vanishes(random):
         values.append(criterion(grown))
     forward = (-11 * values[0] + 18 * values[1] - 9 * values[2] + 2 * values[3]) / 6e-3
     assert slope[stop - 1, stop - 1] == pytest.approx(forward, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
+def test_both_engines_agree(random, monkeypatch):
+    """Average-information Hessians too, with the residual variance profiled out or held."""
+    statistics, _, _ = bound(random, table())
+    found = []
+    for small in (48, -1):
+        monkeypatch.setattr(block_likelihood, "_SMALL", small)
+        criterion, theta = profiled_criterion(statistics, "ml"), some_theta(statistics)
+        whole = criterion.evaluate(theta, order=2)
+        held = criterion.evaluate_at(theta, 0.3, criterion._inverse_map)
+        found.append((whole.value, whole.gradient, whole.hessian, criterion.derivative, *held))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
+def test_held_residual_variance(engine, random):
+    """Gradient by differences, and the optimum where sigma is that of the profile."""
+    statistics, _, _ = bound(random, table())
+    criterion, theta = profiled_criterion(statistics, "ml"), some_theta(statistics)
+    left = criterion._inverse_map
+    value, gradient, _ = criterion.evaluate_at(theta, -0.2, left)
+    for t in range(theta.size + 1):
+        step = np.zeros(theta.size + 1)
+        step[t] = 1e-5
+        ahead = [
+            criterion.evaluate_at(theta + s * step[:-1], -0.2 + s * step[-1], left)
+            for s in (-1.0, 1.0)
+        ]  # fmt: skip
+        slope = (ahead[1][0] - ahead[0][0]) / 2e-5
+        assert gradient[t] == pytest.approx(slope, rel=1e-5, abs=1e-4)
+    best = 0.5 * np.log(criterion.rss / criterion.nu)
+    value, gradient, _ = criterion.evaluate_at(theta, best, criterion._inverse_map)
+    assert value + criterion.constant == pytest.approx(criterion(theta), rel=1e-11)
+    assert abs(gradient[-1]) < 1e-6
 
 
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
@@ -203,7 +254,7 @@ def test_only_crossed_factors_are_dense():
 
 
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
-def test_fit_is_certified_and_least(random):
+def test_fit_is_certified_and_least(engine, random):
     frame = table(3, 200)
     statistics, X, design = bound(random, frame)
     fit = fit_statistics(statistics)
