@@ -6,6 +6,7 @@ A suite is one module with a ``cases(quick)`` function; a rival is one module of
 
 SUITES = {
     "mixed": "linear mixed models with one grouping factor",
+    "crossed": "several grouping factors, inference, many responses; who is right",
     "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

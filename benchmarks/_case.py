@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-_RANDOM_TERM = re.compile(r"\((?P<lhs>[^|()]+?)\s*(?P<bar>\|\|?)\s*(?P<group>\w+)\s*\)")
+_RANDOM_TERM = re.compile(r"\((?P<lhs>[^|()]+?)\s*(?P<bar>\|\|?)\s*(?P<group>[\w:/]+)\s*\)")
 
 
 class Unsupported(Exception):
@@ -17,6 +17,46 @@ class Unsupported(Exception):
 
 def drop(_):
     """Take a result of which only the time counts."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A callable with what the report should say about it.
+
+    Attributes
+    ----------
+    call : callable
+        Without arguments.
+    how : str
+        What is done, shown in place of the operation's name.
+    share : float
+        Part of the work that is done: seconds are divided by it.
+    """
+
+    call: Callable
+    how: str = ""
+    share: float = 1.0
+
+    def __call__(self):
+        """Do it."""
+        return self.call()
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How a table over many models counts right answers.
+
+    Attributes
+    ----------
+    field : str
+        ``difference`` (of the objective) or ``error`` (of the values).
+    close, right : float
+        Bounds of a very good answer and of a right one.
+    """
+
+    field: str
+    close: float
+    right: float
 
 
 @dataclass(frozen=True)
@@ -29,7 +69,10 @@ class Case:
         The name on the command line and the line above the table.
     make : callable
         Without arguments: list of problems, each a dict with ``id``, ``formula`` and the
-        data, ``frame`` (a pandas DataFrame) and/or ``arrays`` (dict of ndarrays).
+        data, ``frame`` (a pandas DataFrame) and/or ``arrays`` (dict of ndarrays). With
+        ``reference`` the objective is compared; with ``expected`` (variant -> ``values`` and
+        ``scale``) the values that an operation reports, those of the fixed effects in the order
+        of the estimates ``beta``.
     entries : tuple of (str, str)
         Adapter and its variant, lmmfit's first.
     rounds : int
@@ -39,7 +82,8 @@ class Case:
     budget : float
         A process starts no further run after so many seconds of timed runs.
     timeout : float
-        A process is stopped after so many seconds, the preparation of its data included.
+        A process is stopped after so many seconds, the preparation of its data included. With
+        several problems, a new process goes on after the one that took too long.
     warmup_groups : int or None
         Groups of the untimed first run; None is all of the data.
     units : (str, int) or None
@@ -52,6 +96,8 @@ class Case:
         Instead of entries: Python programs that print seconds, label -> program.
     claims : tuple of Claim
         What the table is expected to show; each is reported as met or not met.
+    accuracy : Accuracy or None
+        Count right answers by package, instead of a line for each model.
     """
 
     name: str
@@ -68,6 +114,7 @@ class Case:
     cold: bool = False
     commands: dict[str, str] = field(default_factory=dict)
     claims: tuple = ()
+    accuracy: Accuracy | None = None
 
 
 class Problem:
@@ -77,7 +124,8 @@ class Problem:
     ----------
     spec : dict
         ``id``, ``formula``, ``reml``, and optionally ``weights`` and ``offset`` (columns),
-        ``frame`` (a Parquet file) and ``arrays`` (an npz file).
+        ``frame`` (a Parquet file), ``arrays`` (an npz file), ``resamples`` (of a bootstrap) and
+        ``responses`` (how many columns of the arrays' ``Y`` are fitted one by one).
     """
 
     def __init__(self, spec):
@@ -125,8 +173,9 @@ class Problem:
             arrays = dict(saved)
         if self._groups is not None:
             chosen = np.isin(arrays["groups"], np.unique(arrays["groups"])[: self._groups])
-            for name in ("y", "X", "Z", "groups"):
-                arrays[name] = arrays[name][chosen]
+            for name in ("y", "Y", "X", "Z", "groups"):
+                if name in arrays:
+                    arrays[name] = arrays[name][chosen]
         return arrays
 
     @property
@@ -135,14 +184,21 @@ class Problem:
         return Path(self.spec["frame"])
 
     @cached_property
+    def terms(self):
+        """The random terms: matches with groups ``lhs``, ``bar`` and ``group``."""
+        return list(_RANDOM_TERM.finditer(self.formula))
+
+    @property
     def random(self):
-        """The random term, such as ``(Days | Subject)``."""
-        return self._term.group(0)
+        """The random terms, such as ``(Days | Subject)``."""
+        return " + ".join(term.group(0) for term in self.terms)
 
     @cached_property
     def fixed_formula(self):
-        """The formula without its random term, such as ``Reaction ~ Days``."""
-        return self.formula.replace(self.random, "").strip().rstrip("+").strip()
+        """The formula without its random terms, such as ``Reaction ~ Days``."""
+        response, right = _RANDOM_TERM.sub("", self.formula).split("~")
+        fixed = [part.strip() for part in right.split("+") if part.strip()]
+        return f"{response.strip()} ~ {' + '.join(fixed) or '1'}"
 
     @property
     def response(self):
@@ -151,19 +207,20 @@ class Problem:
 
     @property
     def slopes(self):
-        """The left side of the random term, such as ``Days``."""
-        return self._term["lhs"]
+        """The left side of the only random term, such as ``Days``."""
+        return self.terms[0]["lhs"]
 
     @property
     def correlated(self):
-        """Whether the random term has a single bar."""
-        return self._term["bar"] == "|"
+        """Whether the only random term has a single bar."""
+        return self.terms[0]["bar"] == "|"
 
     @property
     def group(self):
-        """The grouping column."""
-        return self._term["group"]
+        """The grouping column, of the first random term if there are several."""
+        return re.split("[:/]", self.terms[0]["group"])[0]
 
-    @cached_property
-    def _term(self):
-        return _RANDOM_TERM.search(self.formula)
+    @property
+    def single(self):
+        """Whether there is one random term, whose group is a column."""
+        return len(self.terms) == 1 and self.terms[0]["group"].isidentifier()

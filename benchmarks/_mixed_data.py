@@ -90,6 +90,18 @@ def observation(n, p, q, *, seed=0):
     return {"y": y, "X": X, "Z": Z, "beta": beta, "L": L, "sigma2": np.array(sigma2)}
 
 
+def responses(count, rows, groups, *, seed=0):
+    """Return one table with x and g, and arrays with so many responses ``Y`` of its rows."""
+    frame, arrays = longitudinal(groups, rows, keys="int", seed=seed)
+    rng = np.random.default_rng(seed + 1)
+    g, x = arrays["groups"], arrays["X"][:, 1]
+    spread = rng.uniform(0.2, 1.5, size=(2, count))  # of the intercepts and slopes
+    b = spread[:, None, :] * rng.standard_normal((2, groups, count))
+    noise = rng.standard_normal((rows, count))
+    Y = rng.standard_normal(count) + b[0][g] + (0.5 + b[1][g]) * x[:, None] + noise
+    return frame[["x", "g"]].copy(), {"Y": Y, "X": arrays["X"], "groups": g}
+
+
 def sleepstudy():
     """Return the sleepstudy table and its arrays."""
     frame = _load("sleepstudy")

@@ -6,6 +6,8 @@ import math
 TIMES = ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (math.inf, 1.0, "s"))
 STOPPED_SHORT = 1e-4
 """An objective further above the best is marked."""
+_MODELS = 12
+"""Models that a note names at most."""
 
 
 def text_table(case):
@@ -46,6 +48,8 @@ def duration(seconds):
 
 def _table(case):
     """Return header and lines: a line for each row, or for each model with many problems."""
+    if case.get("accuracy"):
+        return _by_package(case)
     problems = list(dict.fromkeys(row["problem"] for row in case["rows"]))
     return _by_problem(case, problems) if len(problems) > 1 else _by_row(case)
 
@@ -56,16 +60,17 @@ def _by_row(case):
     unit, count = case["units"] or (None, 1)
     best = min((r["objective"] for r in rows if "objective" in r), default=None)
     extra = [key for key in ("growth_bytes", "transient_bytes") if any(key in r for r in rows)]
+    compared = any("error" in row for row in rows)
     header = ["package", "how", f"median a {unit}" if unit else "median", "min - max", "runs"]
     header += ["x lmmfit"]
     if best is not None:
         header += ["objective - best", "peak MB"]
-    header += [key.replace("_", " ") for key in extra]
+    header += ["error"] * compared + [key.replace("_", " ") for key in extra]
     body = []
     for row in rows:
         line = [package(row), how(row)]
         if row["status"] != "ok":
-            line += [row["status"]] + ["-"] * (len(header) - 3)
+            line += [_status(row)] + ["-"] * (len(header) - 3)
             body.append(line)
             continue
         seconds = [s / count for s in row["seconds"]]
@@ -77,9 +82,72 @@ def _by_row(case):
             line += [_difference(row["objective"] - best) if "objective" in row else "-"]
             peak = row.get("peak_bytes")
             line += ["-" if peak is None else f"{peak / 1e6:.1f}"]
+        if compared:
+            line += ["-" if row.get("error") is None else f"{row['error']:.1e}"]
         line += [str(row.get(key, "-")) for key in extra]
         body.append(line)
     return header, body
+
+
+def _by_package(case):
+    """Return the table of right and wrong answers over many models, a line for each package."""
+    close, right = case["accuracy"]["close"], case["accuracy"]["right"]
+    header = ["package", "how", "models", f"within {close:g}", f"within {right:g}", "wrong"]
+    groups = {}
+    for row in case["rows"]:
+        groups.setdefault((row["adapter"], row["variant"]), {})[row["problem"]] = row
+    times = {
+        entry: {id: row["median"] for id, row in rows.items() if row["status"] == "ok"}
+        for entry, rows in groups.items()
+    }
+    fitting = [set(own) for own in times.values() if own]
+    common = set.intersection(*fitting) if fitting else set()
+    ours = next((own for (adapter, _), own in times.items() if adapter == "lmmfit"), {})
+    body = []
+    for entry, rows in groups.items():
+        errors = [_error(case, row) for row in rows.values() if row["status"] == "ok"]
+        named = next((r for r in rows.values() if "versions" in r), next(iter(rows.values())))
+        counts = [sum(error <= bound for error in errors) for bound in (close, right)]
+        line = [package(named), how(named), len(rows), *counts, len(errors) - counts[1]]
+        stopped = sum(row["status"] == "timeout" for row in rows.values())
+        line += [len(rows) - len(errors) - stopped, stopped]
+        own = times[entry]
+        if own:
+            shared = [id for id in own if id in ours]
+            ratio = sum(own[id] for id in shared) / sum(ours[id] for id in shared) if shared else 0
+            line += [duration(sum(own[id] for id in common)), duration(sum(own.values()))]
+            line += [_digits(ratio) if shared else "-"]
+        else:
+            line += ["-"] * 3
+        body.append([str(cell) for cell in line])
+    header += ["refused", "timeout", f"time of {len(common)} all fit", "of what it fits"]
+    return [*header, "x lmmfit"], body
+
+
+def _error(case, row):
+    """Return how far a row is from the reference; nothing reported is infinitely far."""
+    value = row.get(case["accuracy"]["field"])
+    return math.inf if value is None else abs(value)
+
+
+def _wrong(case):
+    """Return a line for each package that gives wrong answers, with the models and how far."""
+    found = {}
+    for row in case["rows"]:
+        if row["status"] == "ok" and _error(case, row) > case["accuracy"]["right"]:
+            names = found.setdefault((package(row), row["variant"]), [])
+            names.append(f"{row['problem']} {_error(case, row):.1e}")
+    return [f"wrong: {name}: {_listed(models)}" for (name, _), models in found.items()]
+
+
+def _wins_on_models(case):
+    """Return a line for each package that needs less time than ours on the models it fits."""
+    _, body = _by_package(case)
+    return [
+        f"{line[0]} {line[1]} is FASTER than lmmfit on the models it fits ({_digits(1 / ratio)} times)"
+        for line in body
+        if not line[0].startswith("lmmfit") and line[-1] != "-" and (ratio := float(line[-1])) < 1
+    ]
 
 
 def _by_problem(case, problems):
@@ -93,7 +161,7 @@ def _by_problem(case, problems):
         line = [problem, f"{_objective(cells, problem, entries):.6f}"]
         for entry in entries:
             row = cells[problem, *entry]
-            line.append(_difference(row["difference"]) if "difference" in row else row["status"])
+            line.append(_difference(row["difference"]) if "difference" in row else _status(row))
         body.append(line)
     return ["model", "reference", *(names[entry] for entry in entries)], body
 
@@ -105,7 +173,8 @@ def _objective(cells, problem, entries):
 
 def _notes(case):
     """Return what the numbers say in words: failures, warnings, wins of rivals, claims."""
-    notes = _remarks(case["rows"]) + _wins(case["rows"])
+    notes = _wrong(case) + _wins_on_models(case) if case.get("accuracy") else []
+    notes += _remarks(case["rows"]) + _wins(case["rows"])
     if case["quick"] and case["claims"]:
         notes.append("quick: the bounds below are those of the full sizes")
     for claim in case["claims"]:
@@ -132,18 +201,23 @@ def _remarks(rows):
             found.append(f"it did not converge, it says: {name}")
         for remark in found:
             models = remarks.setdefault(remark, [])
-            models += [row["problem"]] if "reference" in row else []
+            models += [row["problem"]] if _is_one_of_many(row) else []
     return [
-        remark + (f" ({', '.join(models)})" if models else "")
-        for remark, models in remarks.items()
+        remark + (f" ({_listed(models)})" if models else "") for remark, models in remarks.items()
     ]
+
+
+def _listed(names):
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - _MODELS} more" if len(names) > _MODELS else ""
+    return ", ".join(names[:_MODELS]) + more
 
 
 def _wins(rows):
     """Return a sentence for each rival's row that beats one of ours in the same operation."""
     wins = []
     for row in rows:
-        if row["status"] != "ok" or row["adapter"] == "lmmfit" or "reference" in row:
+        if row["status"] != "ok" or row["adapter"] == "lmmfit" or _is_one_of_many(row):
             continue
         beaten = [
             f"{how(ours) or 'import'} ({_digits(ours['median'] / row['median'])} times)"
@@ -157,7 +231,9 @@ def _wins(rows):
 
 
 def _same(row, rows):
-    return [r for r in rows if r["status"] == "ok" and r["operation"] == row["operation"]]
+    """Return the rows of an operation; ``fit, prepared`` is another way to do ``fit``."""
+    names = (row["operation"], row["operation"].split(", ")[0])
+    return [r for r in rows if r["status"] == "ok" and r["operation"] in names]
 
 
 def _baseline(row, rows):
@@ -175,10 +251,23 @@ def package(row):
 
 
 def how(row):
-    """Return the variant and, unless it is a whole fit, the operation."""
+    """Return its own note, or the variant, or the operation where that is no whole fit."""
+    if row.get("how"):
+        part = row.get("share", 1.0)
+        return row["how"] + (f" (1/{round(1 / part)} of it measured)" if part < 1.0 else "")
     if row["operation"] in ("fit", "run"):
         return row["variant"]
     return row["operation"]
+
+
+def _status(row):
+    """Return what became of a row without a time."""
+    return f"> {row['limit']:.0f} s" if "limit" in row else row["status"]
+
+
+def _is_one_of_many(row):
+    """Whether a row belongs to a table over many models."""
+    return "reference" in row
 
 
 def _difference(value):

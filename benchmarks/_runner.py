@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -56,6 +57,7 @@ def run_case(case, *, repeats=None, quick=False):
         "quick": quick,
         "machine": machine,
         "units": list(case.units) if case.units else None,
+        "accuracy": asdict(case.accuracy) if case.accuracy else None,
         "rows": rows,
         "claims": [claim.check(rows) for claim in case.claims],
     }
@@ -69,7 +71,7 @@ def _run_entries(case, repeats, folder):
         row = {"operation": "fit", "problem": case.name, "status": "failed"}
         row["message"] = f"no data: {clean(error)}"
         return [row | {"adapter": adapter, "variant": how} for adapter, how in case.entries]
-    references = {p["id"]: p["reference"] for p in problems if "reference" in p}
+    known = {p["id"]: p for p in problems}
     rows, settled = {}, set()
     # The first round of new processes fills the caches of files and of compiled code.
     for turn in range(-1 if case.cold else 0, case.rounds):
@@ -82,8 +84,7 @@ def _run_entries(case, repeats, folder):
             for row in new:
                 if case.cold and row["status"] == "ok":
                     row["seconds"] = [wall]
-                if row["problem"] in references:
-                    _compare(row, references[row["problem"]])
+                _compare(row, known[row["problem"]])
                 _merge(rows, row)
             if any(_is_final(row) for row in new):
                 settled.add(entry)
@@ -92,7 +93,24 @@ def _run_entries(case, repeats, folder):
 
 
 def _run_entry(case, entry, problems, repeats, folder):
-    """Run one worker; problems on which it said nothing failed or ran out of time."""
+    """Run workers until each problem has its rows; return them and the seconds of the last."""
+    rows, left, wall = [], problems, 0.0
+    while left:
+        new, silence, wall = _run_worker(case, entry, left, repeats, folder)
+        rows += new
+        reported = {row["problem"] for row in new}
+        left = [p for p in left if p["id"] not in reported]
+        if silence["status"] == "timeout" and new:
+            continue  # what did not end began late: it is judged in a process of its own
+        judged = left[:1] if silence["status"] == "timeout" else left
+        rows += [{"problem": p["id"]} | silence for p in judged]
+        left = left[len(judged) :]
+    adapter, variant = entry
+    return [{"adapter": adapter, "variant": variant, "operation": "fit"} | r for r in rows], wall
+
+
+def _run_worker(case, entry, problems, repeats, folder):
+    """Run one worker; return its rows, what is said of problems without, and its seconds."""
     adapter, variant = entry
     job = folder / f"{adapter}-{variant}.json"
     settings = {
@@ -113,13 +131,12 @@ def _run_entry(case, entry, problems, repeats, folder):
     wall = perf_counter() - start
     rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     if not ended:
-        silence = {"status": "timeout", "message": f"no result in {case.timeout:.0f} s"}
+        message = f"no result in {case.timeout:.0f} s"
+        silence = {"status": "timeout", "message": message, "limit": case.timeout}
     else:
         lines = [line for line in error.splitlines() if line.strip()] or ["no output"]
         silence = {"status": "failed", "message": clean(lines[-1])}
-    reported = {row["problem"] for row in rows}
-    rows += [{"problem": p["id"]} | silence for p in problems if p["id"] not in reported]
-    return [{"adapter": adapter, "variant": variant, "operation": "fit"} | r for r in rows], wall
+    return rows, silence, wall
 
 
 def _run_commands(case, repeats, folder):
@@ -175,11 +192,23 @@ def _write(problem, folder):
     return spec
 
 
-def _compare(row, reference):
-    """Add the objective of the reference fit, and the difference from it."""
-    row["reference"] = reference
-    if "objective" in row:
-        row["difference"] = row["objective"] - reference
+def _compare(row, problem):
+    """Add how far the objective and the values are from those of the reference."""
+    if "reference" in problem:
+        row["reference"] = problem["reference"]
+        if "objective" in row:
+            row["difference"] = row["objective"] - problem["reference"]
+    expected = problem.get("expected", {}).get(row["variant"])
+    if expected and "values" in row:
+        wanted = np.array(expected["values"])
+        scale = np.array(expected["scale"])
+        found = np.array([np.nan if value is None else value for value in row["values"]])
+        if "beta" in row:
+            # Packages order the fixed effects differently: the estimates tell which is which.
+            distance = np.abs(np.array(row["beta"])[:, None] - problem["beta"])
+            found = found[np.argmin(distance, axis=0)]
+        error = np.abs(found - wanted) / scale
+        row["error"] = float(np.nanmax(error)) if np.isfinite(error).any() else None
 
 
 def _merge(rows, row):

@@ -7,7 +7,8 @@ Prints one JSON line for each operation of each problem. An adapter is a module 
 ``VARIANTS``
     name -> function of a `Problem` that returns the operation to time: a callable without
     arguments, or a dict of them, which are timed in turn. What the function does itself
-    (reading the input, say) is not timed;
+    (reading the input, say) is not timed. An `Operation` is a callable with a note. One that
+    returns a dict says what is reported, such as ``values`` to be compared with a reference;
 ``describe(result)``
     ``objective`` (minus twice the log-likelihood, or lme4's REML criterion), ``beta`` and
     ``converged`` of what an operation returned.
@@ -29,7 +30,7 @@ from math import ceil, isfinite
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks._case import Problem, Unsupported
+from benchmarks._case import Operation, Problem, Unsupported
 from benchmarks._machine import peak_memory, reset_peak, versions
 
 SAMPLE_SECONDS = 0.01
@@ -112,6 +113,11 @@ def measure(adapter, variant, problem, job):
                 calls[label] = 1 if slow else _calls(operation)
             for label, seconds in _samples(operations, calls, job).items():
                 records[label]["seconds"] = seconds
+        for label, operation in operations.items():
+            if isinstance(operation, Operation):
+                records[label] |= {"how": operation.how, "share": operation.share}
+                seconds = records[label]["seconds"]
+                records[label]["seconds"] = [s / operation.share for s in seconds]
         if job["trace"]:
             for label, operation in operations.items():
                 records[label] |= _traced(operation)
@@ -178,12 +184,18 @@ def _described(adapter, result):
     """Return the objective and the estimates in plain JSON types."""
     if result is None:
         return {}
-    described = {"objective": result} if isinstance(result, float) else adapter.describe(result)
-    described["objective"] = float(described["objective"])
-    if not isfinite(described["objective"]):
-        raise ValueError(f"the objective is {described['objective']}")
-    if "beta" in described:
-        described["beta"] = [float(b) for b in described["beta"]]
+    if isinstance(result, float | dict):
+        described = {"objective": result} if isinstance(result, float) else dict(result)
+    else:
+        described = dict(adapter.describe(result))
+    if "objective" in described:
+        described["objective"] = float(described["objective"])
+        if not isfinite(described["objective"]):
+            raise ValueError(f"the objective is {described['objective']}")
+    for name in ("beta", "values"):
+        if name in described:
+            numbers = [float(value) for value in described[name]]
+            described[name] = [value if isfinite(value) else None for value in numbers]
     if "converged" in described:
         described["converged"] = bool(described["converged"])
     return described

@@ -7,6 +7,8 @@ from pathlib import Path
 from shutil import which
 
 SCRIPT = Path(__file__).with_name("lme4.R")
+COLUMNS = ("id", "csv", "formula", "reml", "weights", "offset", "theta", "group")
+COLUMNS += ("resamples", "responses", "all_responses")
 
 
 def measure(problems, variant, job):
@@ -18,21 +20,25 @@ def measure(problems, variant, job):
     folder = Path(job["folder"])
     table = folder / f"lme4-{variant}.tsv"
     with table.open("w", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["id", "csv", "formula", "reml", "weights", "offset", "theta", "group"])
+        writer = csv.DictWriter(stream, COLUMNS, delimiter="\t")
+        writer.writeheader()
         for problem in problems:
             theta = problem.arrays["theta"] if variant == "evaluation" else []
+            many = problem.arrays["Y"].shape[1] if variant == "many" else ""
             writer.writerow(
-                [
-                    problem.id,
-                    _as_csv(problem.path),
-                    problem.formula,
-                    int(problem.reml),
-                    problem.weights or "",
-                    problem.offset or "",
-                    ";".join(",".join(map(repr, map(float, point))) for point in theta),
-                    problem.group,
-                ]
+                {
+                    "id": problem.id,
+                    "csv": _as_csv(problem.path),
+                    "formula": problem.formula,
+                    "reml": int(problem.reml),
+                    "weights": problem.weights or "",
+                    "offset": problem.offset or "",
+                    "theta": ";".join(",".join(map(repr, map(float, point))) for point in theta),
+                    "group": problem.group,
+                    "resamples": problem.spec.get("resamples", ""),
+                    "responses": problem.spec.get("responses", ""),
+                    "all_responses": many,
+                }
             )
     settings = [job["repeats"], job["budget"], job["warmup_groups"] or 0]
     command = ["Rscript", "--vanilla", str(SCRIPT), str(table), variant, *map(str, settings)]

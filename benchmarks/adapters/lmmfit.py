@@ -6,6 +6,7 @@ from itertools import cycle
 import numpy as np
 
 import lmmfit
+from benchmarks._case import Operation
 from benchmarks.adapters import _lmmfit_linalg
 from lmmfit import LinearMixedModel
 
@@ -87,6 +88,67 @@ def seed(problem):
     }
 
 
+def refit(problem):
+    """Fit again from the statistics that a first fit has made of the rows."""
+    from lmmfit.mixed import fit_statistics
+
+    statistics, method = lmm(problem)().statistics_, _method(problem)
+
+    def again():
+        return {"objective": fit_statistics(statistics, method).deviance}
+
+    return {"refit": Operation(again, "fit_statistics")}
+
+
+def satterthwaite(problem):
+    """Find degrees of freedom by Satterthwaite's method, the model given."""
+    return _degrees_of_freedom(problem, "satterthwaite")
+
+
+def kenward_roger(problem):
+    """Find degrees of freedom and the covariance by Kenward and Roger, the model given."""
+    return _degrees_of_freedom(problem, "kenward-roger")
+
+
+def profile(problem):
+    """Find profile intervals of all parameters, the model given."""
+    from lmmfit.mixed import profile_intervals
+
+    fresh = _as_fitted(lmm(problem)())
+
+    def intervals():
+        table = profile_intervals(fresh())
+        return {"values": [*table["lower"], *table["upper"]]}
+
+    return {"profile": Operation(intervals, "profile_intervals")}
+
+
+def bootstrap(problem):
+    """Refit the model to simulated responses."""
+    from lmmfit.mixed import bootstrap
+
+    model, resamples = lmm(problem)(), problem.spec["resamples"]
+    fresh, fixed = _as_fitted(model), list(model.fixed_effects_["name"])
+
+    def refits():
+        result = bootstrap(fresh(), resamples, random_state=0)
+        return {"values": result.std_error[[result.names.index(name) for name in fixed]]}
+
+    return {"bootstrap": Operation(refits, f"bootstrap, {resamples} refits")}
+
+
+def many(problem):
+    """Fit all responses at once."""
+    Y, frame = problem.arrays["Y"], problem.frame[["x", "g"]]
+    some = problem.spec["responses"]
+
+    def fits():
+        model = LinearMixedModel(random=problem.random, method=_method(problem)).fit(frame, Y)
+        return float(np.sum(model.deviance_[:some]))
+
+    return {"many": Operation(fits, "all responses at once")}
+
+
 def describe(model):
     beta = np.asarray(model.fixed_effects_["estimate"])
     return {"objective": model.deviance_, "beta": beta, "converged": model.converged_}
@@ -107,6 +169,33 @@ def _compiled_sum():
     return total
 
 
+def _degrees_of_freedom(problem, ddf):
+    from lmmfit.mixed import small_sample
+
+    model = lmm(problem)()
+    fresh = _as_fitted(model)
+    names = model.fixed_effects_["name"]
+    beta = np.asarray(model.fixed_effects_["estimate"])
+
+    def df():
+        return {"values": small_sample(fresh(), ddf).df(np.eye(len(names))), "beta": beta}
+
+    return {ddf: Operation(df, f"{ddf} df")}
+
+
+def _as_fitted(model):
+    """Return a function that gives the model without what was computed since its fit."""
+    result = model.result_
+    at_first = dict(result.__dict__)
+
+    def fresh():
+        result.__dict__.clear()
+        result.__dict__.update(at_first)
+        return model
+
+    return fresh
+
+
 def _method(problem):
     return "reml" if problem.reml else "ml"
 
@@ -124,5 +213,11 @@ VARIANTS = {
     "arrays": arrays,
     "evaluation": evaluation,
     "seed": seed,
+    "refit": refit,
+    "satterthwaite": satterthwaite,
+    "kenward_roger": kenward_roger,
+    "profile": profile,
+    "bootstrap": bootstrap,
+    "many": many,
     **_lmmfit_linalg.VARIANTS,
 }

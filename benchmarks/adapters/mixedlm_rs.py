@@ -5,12 +5,14 @@ from itertools import cycle
 import mixedlm_rs
 import numpy as np
 
-from benchmarks._case import Unsupported
+from benchmarks._case import Operation, Unsupported
 
 DISTRIBUTIONS = ("mixedlm-rs", "patsy", "pandas", "numpy", "scipy")
 
 
 def formula(problem):
+    if not problem.single:
+        raise Unsupported("mixedlm-rs has a single grouping factor")
     if problem.weights or problem.offset:
         raise Unsupported("mixedlm-rs has neither weights nor offset")
     if not problem.correlated:
@@ -37,8 +39,20 @@ def evaluation(problem):
     }
 
 
+def many(problem):
+    """Fit some of the responses from their arrays."""
+    Y, X, Z, groups = (problem.arrays[name] for name in ("Y", "X", "Z", "groups"))
+    some = problem.spec["responses"]
+
+    def fits():
+        models = (mixedlm_rs.MixedLM(y, X, groups, exog_re=Z) for y in Y.T[:some])
+        return float(sum(-2 * model.fit(reml=problem.reml).llf for model in models))
+
+    return {"many": Operation(fits, "MixedLM of each, arrays", some / Y.shape[1])}
+
+
 def describe(fit):
     return {"objective": -2 * fit.llf, "beta": fit.fe_params, "converged": fit.converged}
 
 
-VARIANTS = {"formula": formula, "arrays": arrays, "evaluation": evaluation}
+VARIANTS = {"formula": formula, "arrays": arrays, "evaluation": evaluation, "many": many}

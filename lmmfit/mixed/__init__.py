@@ -41,7 +41,10 @@ _HOMES = {
     "influences": ("Influence", "cooks_distance", "influence", "leverage", "residuals"),
     "many": ("ManyFits", "fit_many"),
     "observation": ("LmmObservation", "log_likelihood", "log_likelihood_inverse"),
-    "plots": ("CaterpillarDisplay", "FittedLinesDisplay", "ResidualsDisplay"),
+    "plots": (
+        "CaterpillarDisplay", "FittedLinesDisplay", "ProfileDisplay", "ResidualsDisplay",
+        "VariancePartitionDisplay",
+    ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

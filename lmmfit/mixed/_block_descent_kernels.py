@@ -48,7 +48,7 @@ def evaluate_blocks(
     )
     inverse, kernel = np.empty_like(schur), np.empty_like(schur)
     if schur.shape[0]:
-        sandwich(schur, owner, roots[n_sparse:], counts[n_sparse:], True, inverse)
+        sandwich(schur, owner, roots[n_sparse:], counts[n_sparse:], 1.0, inverse)
         own = _invert(inverse)
         if not own > -np.inf:
             return np.nan, np.nan
@@ -58,7 +58,7 @@ def evaluate_blocks(
             for a in range(turned.shape[1]):
                 for b in range(turned.shape[1]):
                     turned[f, a, b] = roots[n_sparse + f, b, a]
-        sandwich(inverse, owner, turned, counts[n_sparse:], False, kernel)
+        sandwich(inverse, owner, turned, counts[n_sparse:], 0.0, kernel)
     columns, modes = cross.copy(), np.empty_like(cross)
     square = np.zeros((c, c))
     forward(shape, pointer, index, half, own_values, columns, square)
@@ -333,62 +333,62 @@ def descend_blocks(
     converged. What :func:`evaluate_blocks` fills belongs to the end.
     """
     k = theta.size
-    before, step, unit = np.empty(k), np.empty(k), np.empty(k)
+    before, step, unit = theta.copy(), np.zeros(k), np.empty(k)
     factor, damped, old = np.empty((k, k)), np.empty((k, k)), np.empty((k + 1, k))
-    value, rss = evaluate_blocks(
-        2, np.nan, shape, pointer, index, parent, link, gram, values, dense, cross, owner,
-        effects, counts, total, nu, reml, theta, left, theta_rows, theta_columns, beta,
-        covariance, slope, gradient, hessian,
-    )  # fmt: skip
-    n, damping, converged = 1, 0.0, False
-    while n <= n_newton and np.isfinite(value):
-        radius = 1.0
+    value, rss, promised, damping = np.inf, np.nan, 0.0, 0.0
+    n, first, last = 0, True, False
+    while n <= n_newton:
         for t in range(k):
-            radius += theta[t] ** 2 * abs(hessian[t, t])
-        length, promised = np.inf, 0.0
-        while damping < 1e8:  # Levenberg's damping, until the model is convex and the step short
-            for s in range(k):
-                for t in range(k):
-                    damped[s, t] = hessian[s, t]
-                damped[s, s] += damping * abs(hessian[s, s]) + 1e-12 * damping
-            length, promised = newton_step(gradient, damped, factor, unit, step)
-            if length <= np.sqrt(radius):
-                break
-            damping = max(4.0 * damping, 0.01)
-        if not length <= np.sqrt(radius):
-            break
-        noise = 4e-15 * max(abs(value), 1.0)
-        last = promised <= max(tol, noise)
-        if last and damping > 0.0:  # converged only without damping
-            damping = damping / 16.0 if damping > 1e-4 else 0.0
-            if damping == 0.0 and not newton_step(gradient, hessian, factor, unit, step)[0] < 1e8:
-                break
-            n += 1
-            continue
-        for t in range(k):
-            before[t] = theta[t]
-            theta[t] += step[t]
-            old[k, t] = gradient[t]
-            for s in range(k):
-                old[s, t] = hessian[s, t]
+            theta[t] = before[t] + step[t]
         moved, rss_moved = evaluate_blocks(
             2, np.nan, shape, pointer, index, parent, link, gram, values, dense, cross, owner,
             effects, counts, total, nu, reml, theta, left, theta_rows, theta_columns, beta,
             covariance, slope, gradient, hessian,
         )  # fmt: skip
         n += 1
+        noise = 4e-15 * max(abs(moved), 1.0)
         if last:
-            converged = value - moved >= -noise - tol
-            value, rss = moved, rss_moved
-            break
-        if value - moved >= _KEPT * promised:
-            value, rss = moved, rss_moved
+            return moved, rss_moved, n, value - moved >= -noise - tol
+        if first or value - moved >= _KEPT * promised:
+            if not np.isfinite(moved):
+                return moved, rss_moved, n, False
+            value, rss, first = moved, rss_moved, False
             damping = damping / 8.0 if damping > 0.01 else 0.0
-            continue
-        damping = max(8.0 * damping, 0.1)
-        for t in range(k):
-            theta[t] = before[t]
-            gradient[t] = old[k, t]
-            for s in range(k):
-                hessian[s, t] = old[s, t]
-    return value, rss, n, converged
+            for t in range(k):
+                before[t], old[k, t] = theta[t], gradient[t]
+                for s in range(k):
+                    old[s, t] = hessian[s, t]
+        else:
+            damping = max(8.0 * damping, 0.1)
+        promised, damping = _damped_step(old, before, damping, damped, factor, unit, step)
+        last = promised <= max(tol, noise)
+        if last and damping > 0.0:  # converged only where no damping shortens the step
+            promised, damping = _damped_step(old, before, 0.0, damped, factor, unit, step)
+            last = damping == 0.0 and promised <= max(tol, noise)
+        if not promised > -np.inf:
+            break
+    for t in range(k):
+        theta[t] = before[t]
+    return value, rss, n, False
+
+
+@njit
+def _damped_step(old, theta, damping, damped, factor, unit, step):
+    """Newton's step with Levenberg's damping, raised until the model is convex, the step short.
+
+    ``old`` holds the Hessian and, as its last row, the gradient. Returns the decrease that the
+    step promises, minus infinity if there is none, and the damping.
+    """
+    k, square = theta.size, 1.0
+    for t in range(k):
+        square += theta[t] ** 2 * abs(old[t, t])
+    while damping < 1e8:
+        for s in range(k):
+            for t in range(k):
+                damped[s, t] = old[s, t]
+            damped[s, s] += damping * abs(old[s, s]) + 1e-12 * damping
+        length, promised = newton_step(old[k], damped, factor, unit, step)
+        if length <= np.sqrt(square):
+            return promised, damping
+        damping = max(4.0 * damping, 0.01)
+    return -np.inf, damping

@@ -334,8 +334,8 @@ def multiply(shape, pointer, index, gram, values, dense, vectors, out):
 
 
 @njit(fastmath=True)
-def sandwich(matrix, owner, roots, effects, identity, out):
-    """Write the lower triangle of ``R' A R`` (plus the identity) to ``out``.
+def sandwich(matrix, owner, roots, effects, diagonal, out):
+    """Write the lower triangle of ``R' A R``, plus ``diagonal`` on the diagonal, to ``out``.
 
     ``matrix`` is the lower triangle of A; R is block-diagonal, with one block of the size
     ``effects[k]`` from ``roots[k]`` for each level of dense factor k. ``owner`` has for each
@@ -367,6 +367,5 @@ def sandwich(matrix, owner, roots, effects, identity, out):
                 weight, row = roots[own, c, a], rows[c, : first + a + 1]
                 for k in range(target.size):
                     target[k] += weight * row[k]
-            if identity:
-                target[first + a] += 1.0
+            target[first + a] += diagonal
         first += size

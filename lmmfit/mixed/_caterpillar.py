@@ -64,7 +64,7 @@ class CaterpillarDisplay:
         half = ndtri(0.5 + 0.5 * level) * std_error
         self.lower, self.upper = values - half, values + half
         height = 4.5 if len(levels) > _LABELLED else 0.17 * max(len(levels), 12)
-        self.figsize = (max(1.2 + 3.2 * len(names), 5.0), 1.2 + height)
+        self.figsize = (max(1.2 + 3.2 * len(names), 5.0) + self._margin, 1.2 + height)
 
     @classmethod
     def from_estimator(cls, model, *, group=None, level=0.95, ax=None):
@@ -145,6 +145,13 @@ class CaterpillarDisplay:
         (self.figure_.suptitle if alone else first.set_title)(title, fontsize=10)
         return self
 
+    @property
+    def _margin(self):
+        """Inches that long names of levels need beside the panels."""
+        if len(self.levels) > _LABELLED:
+            return 0.0
+        return 0.075 * max(max(len(str(level)) for level in self.levels) - 8, 0)
+
     def _draw(self, panel, j, rank):
         """Draw one effect."""
         many = len(rank) > _LABELLED
@@ -161,4 +168,5 @@ class CaterpillarDisplay:
                 linestyle="", marker="o" if not many else ".", markersize=4.5 if not many else 1.5,
                 markeredgewidth=0, rasterized=many,
             )  # fmt: skip
-        panel.set_xlabel(f"{self.names[j]}: deviation from the population", fontsize=9)
+        name, what = self.names[j], "deviation from the population"
+        panel.set_xlabel(f"{name}:\n{what}" if len(name) > 13 else f"{name}: {what}", fontsize=9)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmmfit.mixed._line_rows import choose_column, rows_along
+from lmmfit.mixed._line_rows import choose_column, is_nested, rows_along
 from lmmfit.mixed._panels import COLOURS, clear_frame, columns_of, panels, response_of
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.prediction import predict_rows
@@ -32,6 +32,8 @@ class FittedLinesDisplay:
         Names of the x column, of the response and of the grouping factor.
     n_levels : int, optional
         Number of groups of which these are a sample.
+    left_out : sequence of str, default=()
+        Grouping factors whose random effects are not in the lines, though they are in the data.
 
     Attributes
     ----------
@@ -67,10 +69,12 @@ class FittedLinesDisplay:
         population_lines,
         names=("x", "response", "group"),
         n_levels=None,
+        left_out=(),
     ):
         self.levels, self.points, self.grid = levels, points, grid
         self.group_lines, self.population_lines = group_lines, population_lines
         self.names, self.n_levels = names, n_levels or len(levels)
+        self.left_out = tuple(left_out)
         n_rows, n_columns = self._shape
         self.figsize = (0.7 + 1.6 * max(n_columns, 3), 1.1 + 1.6 * n_rows)
 
@@ -90,8 +94,9 @@ class FittedLinesDisplay:
             fixed effect where no slope varies. Along a line the other numeric columns keep
             the group's mean and all others the value of the group's first row.
         group : str, optional
-            Grouping factor, such as ``"batch:cask"``; by default the first. The effects of
-            other factors are left out of the lines.
+            Grouping factor, such as ``"batch:cask"``; by default the first. A factor that it is
+            nested in counts too: the line of a cask has the effects of its batch. The effects of
+            other factors are left out of the lines, and the title names them.
         n_groups : int, optional
             Number of groups to show, 20 at most by default; evenly spread over the levels.
         ax : Axes, array of Axes, Figure or SubFigure, optional
@@ -104,9 +109,10 @@ class FittedLinesDisplay:
         Raises
         ------
         ValueError
-            If the model has no random effects, there is no column to draw against, or a
-            value is missing.
+            If the model has no random effects or was fitted to many responses, there is no
+            column to draw against, or a value is missing.
         """
+        model._check_one_response("a picture of fitted lines")
         if not model.design_.terms:
             raise ValueError("the model has no random effects (random=None): no groups to draw.")
         columns = columns_of(model, X)
@@ -116,27 +122,27 @@ class FittedLinesDisplay:
             raise ValueError(f"x={x!r} is not a column of X; the columns are {columns.names}.")
         if n_groups is not None and n_groups < 1:
             raise ValueError(f"n_groups must be at least 1, got {n_groups}.")
-        only = _choose_factor(model.design_.factors, group)
-        factors = model.design_.factors[only]
-        codes, levels = encode([columns.raw(name) for name in factors], factors)
+        factors = model.design_.factors
+        chosen = _choose_factor(factors, group)
+        coded = [encode([columns.raw(name) for name in own], own) for own in factors]
+        codes, levels = coded[chosen]
         count = min(n_groups or _MOST_PANELS, len(levels))
         shown = np.linspace(0, len(levels) - 1, count).round().astype(np.int64)
         across = np.asarray(columns.numeric(x), dtype=np.float64)
         rows = [np.flatnonzero(codes == code) for code in shown]
         drawn = across[np.concatenate(rows)]
         grid = np.linspace(drawn.min(), drawn.max(), _GRID)
-        grouping = sorted({name for factor in model.design_.factors for name in factor})
+        grouping = sorted({name for own in factors for name in own})
         table = rows_along(columns, rows, x, grid, grouping)
-        lines = [
-            predict_rows(
-                model.result_, model.design_, table,
-                conditional=conditional, new_levels=model.new_levels, only=only,
-            ).reshape(count, _GRID)
-            for conditional in (True, False)
-        ]  # fmt: skip
+        kept = [f for f, (own, _) in enumerate(coded) if is_nested(codes, own)]
+        lines = _predict_lines(model, table, kept, count)
         points = [(across[own], values[own]) for own in rows]
-        names = (x, response, ":".join(factors))
-        return cls(levels.labels[shown], points, grid, *lines, names, len(levels)).plot(ax=ax)
+        labels = [":".join(own) for own in factors]
+        left_out = [label for f, label in enumerate(labels) if f not in kept]
+        return cls(
+            levels.labels[shown], points, grid, *lines, (x, response, labels[chosen]),
+            len(levels), left_out,
+        ).plot(ax=ax)  # fmt: skip
 
     def plot(self, ax=None):
         """Draw the picture.
@@ -185,6 +191,8 @@ class FittedLinesDisplay:
         what = f"{len(self.levels)} levels of {group}"
         if len(self.levels) < self.n_levels:
             what = f"{len(self.levels)} of {self.n_levels} levels of {group}, evenly spread"
+        if self.left_out:
+            what += f"\nwithout the effects of {' and '.join(self.left_out)}"
         self.figure_.suptitle(f"Fitted lines: {what}", fontsize=10)
         self.figure_.supylabel(response, fontsize=10)
         self.figure_.supxlabel(f"{x}\n ", fontsize=10)  # the empty line is the legend's place
@@ -204,6 +212,12 @@ class FittedLinesDisplay:
         )
         return -(-count // n_columns), n_columns
 
+    @property
+    def _title_size(self):
+        """Font of the levels' names, such that the longest is no wider than a panel."""
+        longest = max(len(str(level)) for level in self.levels)
+        return float(np.clip(170.0 / longest, 5.0, 9.0))
+
     def _draw(self, panel, k):
         """Draw one group; return what the legend names."""
         points = panel.plot(
@@ -218,7 +232,7 @@ class FittedLinesDisplay:
             self.grid, self.group_lines[k], color=COLOURS["group"], linewidth=1.8,
             label="group",
         )  # fmt: skip
-        panel.set_title(str(self.levels[k]), fontsize=9, pad=3)
+        panel.set_title(str(self.levels[k]), fontsize=self._title_size, pad=3)
         return [*points, *own, *population]
 
 
@@ -230,3 +244,15 @@ def _choose_factor(factors, group):
     if group not in names:
         raise ValueError(f"group={group!r} is not a grouping factor; the factors are {names}.")
     return names.index(group)
+
+
+def _predict_lines(model, table, kept, count):
+    """Lines of the groups, with the effects of some factors, and of the population."""
+
+    def predict(**options):
+        return predict_rows(
+            model.result_, model.design_, table, new_levels=model.new_levels, **options
+        ).reshape(count, _GRID)  # fmt: skip
+
+    population = predict(conditional=False)
+    return population + sum(predict(only=f) - population for f in kept), population

@@ -6,7 +6,7 @@ from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.formula import mentioned_columns
 from lmmfit.mixed.layout import INTERCEPT
 
-__all__ = ["choose_column", "rows_along"]
+__all__ = ["choose_column", "is_nested", "rows_along"]
 
 
 def choose_column(model, columns):
@@ -42,6 +42,22 @@ def choose_column(model, columns):
         "no random slope or fixed effect is a numeric column, so there is nothing to draw the "
         f"lines against; name a column with x= (the columns are {columns.names})."
     )
+
+
+def is_nested(codes, other):
+    """Whether each level of a factor lies within one level of another.
+
+    Parameters
+    ----------
+    codes, other : ndarray of shape (n,), int64
+        Level of each row.
+
+    Returns
+    -------
+    bool
+    """
+    pairs = np.unique(np.stack([codes, other], axis=1), axis=0)
+    return len(pairs) == len(np.unique(codes))
 
 
 def rows_along(columns, rows, x, grid, grouping):

@@ -76,8 +76,8 @@ class ProfileDisplay:
     >>> display = ProfileDisplay.from_estimator(model)
     >>> display.names
     ('sd_(Intercept)|Batch', 'sigma', '(Intercept)')
-    >>> display.levels[3], display.intervals[1, 3].round(1)
-    (0.95, array([38.2, 67.7]))
+    >>> display.intervals[1, display.levels == 0.95].round(1)
+    array([[38.2, 67.7]])
     """
 
     def __init__(self, profile, kind="zeta"):
@@ -90,11 +90,10 @@ class ProfileDisplay:
         self.estimates = np.array([curve.estimate for curve in curves])
         reach = max((abs(z) for curve in curves for z in curve.zeta), default=0.0)
         self.levels = np.array([own for own in _LEVELS if _quantile(own) <= reach + 1e-6])
-        smooth = [_smooth(curve) for curve in curves]
         self.grid, self.zeta, self.slope = np.full((3, len(curves), _GRID), np.nan)
         self.intervals = np.full((len(curves), len(self.levels), 2), np.nan)
         self.slope_at_estimate = np.full(len(curves), np.nan)
-        for k, own in enumerate(smooth):
+        for k, own in enumerate(map(_smooth, curves)):
             if own is not None:
                 self.grid[k] = np.linspace(own.x[0], own.x[-1], _GRID)
                 self.zeta[k], self.slope[k] = own(self.grid[k]), own(self.grid[k], 1)
@@ -192,8 +191,6 @@ class ProfileDisplay:
                 continue
             self._draw(panel, k)
             panel.locator_params("x", nbins=4, steps=[1, 2, 5, 10])
-        if kind == "absolute":
-            self.axes_[0, 0].set_ylim(bottom=0.0)
         self._name_axes(alone)
         return self
 
@@ -221,11 +218,8 @@ class ProfileDisplay:
         panel.plot(grid, curve, color=COLOURS["group"], linewidth=1.8)
         if self.kind == "zeta":
             panel.plot(middle, 0.0, marker="o", markersize=4.5, color=COLOURS["group"])
-        if self.kind == "density":
-            panel.set_ylim(0.0, 1.08 * np.nanmax(curve))
-        else:
-            reach = 1.08 * np.nanmax(np.abs(self.zeta))
-            panel.set_ylim(-reach, reach)
+        top = 1.08 * np.nanmax(curve if self.kind == "density" else np.abs(self.zeta))
+        panel.set_ylim(-top if self.kind == "zeta" else 0.0, top)
         if k % self.axes_.shape[1] == self.axes_.shape[1] - 1 or k == len(self.names) - 1:
             self._mark_levels(panel)
 

@@ -12,18 +12,20 @@ __all__ = ["ResidualsDisplay"]
 class ResidualsDisplay:
     """Residuals against fitted values, and their normal quantiles.
 
-    Residuals are conditional (random effects included) and divided by the residual standard
-    deviation. On the left they should scatter evenly about zero; on the right they should
-    follow the line, which goes through their quartiles.
+    Residuals are conditional (random effects of every factor included) and divided by the
+    residual standard deviation, with a residual structure that of the row's stratum. On the left
+    they should scatter evenly about zero; on the right they should follow the line, which goes
+    through their quartiles.
 
     Parameters
     ----------
     fitted : ndarray of shape (n,)
         Conditional predictions, in units of the response.
     residuals : ndarray of shape (n,)
-        Residuals divided by ``sigma``.
+        Residuals divided by their standard deviation.
     sigma : float
-        Residual standard deviation; 1 where the model leaves no residual variance.
+        Residual standard deviation, with a residual structure that of the first stratum; 1
+        where the model leaves no residual variance.
     response : str, default="response"
         Name of the response.
 
@@ -89,13 +91,16 @@ class ResidualsDisplay:
         Raises
         ------
         ValueError
-            If y or the weights do not fit to X.
+            If y or the weights do not fit to X, or the model was fitted to many responses.
         """
+        model._check_one_response("a picture of residuals")
         columns = columns_of(model, X)
         values, name = response_of(model, y, len(columns))
         fitted = predict_rows(model.result_, model.design_, columns, new_levels=model.new_levels)
         sigma = float(np.sqrt(model.sigma2_)) or 1.0
         residuals = (values - fitted) / sigma
+        if model.residual_ is not None:
+            residuals = residuals / model.residual_.ratios(columns)
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=np.float64)
             if weight.shape != values.shape:

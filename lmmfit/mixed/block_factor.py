@@ -73,7 +73,7 @@ class BlockFactor:
         if not system.n_dense:
             return bool(np.isfinite(self.log_determinant))
         kernels.sandwich(
-            self._schur, system.owner, self._dense_roots, self._widths, True, self._upper
+            self._schur, system.owner, self._dense_roots, self._widths, 1.0, self._upper
         )
         # the lower triangle of a C array is the upper one of its transpose, as LAPACK sees it
         self._factor, info = dpotrf(self._upper.T, lower=0, clean=0, overwrite_a=1)
@@ -225,7 +225,7 @@ class BlockFactor:
             self._inverse = dpotri(self._factor, lower=0, overwrite_c=1)[0].T
             kernels.sandwich(
                 self._inverse, self.system.owner,
-                np.ascontiguousarray(self._dense_roots.swapaxes(1, 2)), self._widths, False,
+                np.ascontiguousarray(self._dense_roots.swapaxes(1, 2)), self._widths, 0.0,
                 self._kernel,
             )  # fmt: skip
         return self._kernel

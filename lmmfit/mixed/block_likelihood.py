@@ -51,7 +51,7 @@ class BlockCriterion(ProfiledCriterion):
         self.factor = BlockFactor(self.system)
         columns = *(self.statistics.layout.fixed[j] for j in self.fixed), -1
         self._total = principal(self.statistics.total, columns)
-        self._cross = self.system.cross[:, [*self.fixed, -1]]
+        self._cross = np.ascontiguousarray(self.system.cross[:, [*self.fixed, -1]])
         self._identity = np.eye(self.q)
         self.beta = self.covariance = self.derivative = self.rss = None
         self._is_small = self.system.n_dense <= _SMALL and self.q > 0

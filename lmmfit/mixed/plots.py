@@ -7,6 +7,14 @@ something is drawn, not before.
 
 from lmmfit.mixed._caterpillar import CaterpillarDisplay
 from lmmfit.mixed._fitted_lines import FittedLinesDisplay
+from lmmfit.mixed._profile_plots import ProfileDisplay
 from lmmfit.mixed._residual_plots import ResidualsDisplay
+from lmmfit.mixed._variance_plots import VariancePartitionDisplay
 
-__all__ = ["CaterpillarDisplay", "FittedLinesDisplay", "ResidualsDisplay"]
+__all__ = [
+    "CaterpillarDisplay",
+    "FittedLinesDisplay",
+    "ProfileDisplay",
+    "ResidualsDisplay",
+    "VariancePartitionDisplay",
+]

@@ -6,6 +6,8 @@ its column off the response. The others are found by Newton's method from the po
 """
 
 import copy
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -38,9 +40,12 @@ class HeldParameter:
         Ends of its range.
     scale : float
         A length in its units.
+    ceiling : float
+        Bound of the absolute value of zeta.
     """
 
     low, high = 0.0, np.inf
+    ceiling = np.inf
 
     def __init__(self, criterion, fit, name):
         basis = fit.statistics.basis
@@ -71,15 +76,15 @@ class HeldParameter:
         slope : float
             NaN at the estimate.
         """
+        ceiling = self.ceiling
         self._hold(value)
-        result = minimize_newton(self._objective, self.point, tol=_TOL, max_iter=50)
-        if not np.isfinite(result.value):
+        result = self._minimize()
+        if np.isnan(result.value):
             return np.nan, np.nan
-        self.point = result.x
         root = np.sqrt(max(result.value - self.minimum, 0.0))
         side = 1.0 if value >= self.estimate else -1.0
-        if root < 1e-5:
-            return side * root, np.nan
+        if root < 1e-5 or root >= ceiling:
+            return side * min(root, ceiling), np.nan
         return side * root, side * self._slope(result.x) / (2.0 * root)
 
     def _begin(self, fit):
@@ -87,6 +92,13 @@ class HeldParameter:
 
     def _hold(self, value):
         self.value = value
+
+    def _minimize(self):
+        """Minimise over the free parameters, from the last minimum."""
+        result = minimize_newton(self._objective, self.point, tol=_TOL, max_iter=50)
+        if np.isfinite(result.value):
+            self.point = result.x
+        return result
 
     def _objective(self, x):
         """Deviance, gradient and Hessian of the free parameters."""
@@ -167,6 +179,36 @@ class _HeldCorrelation(HeldParameter):
         known = length > 0.0 and theta[positions[0]] != 0.0
         self.estimate, self.scale = theta[self.at[0]] / length if known else np.nan, scale
         self.start = np.concatenate([[length], theta[self.others], [self.log_sigma]])
+        self.lengths = np.array([0, 1 + int(np.flatnonzero(self.others == positions[0])[0])])
+
+    @cached_property
+    def ceiling(self):
+        """Largest zeta: without one of the variances every correlation fits alike."""
+        self._hold(self.estimate)
+        found = []
+        for length in self.lengths:
+            free = np.arange(self.start.size) != length
+            found.append(self._minimize_free(free, np.where(free, self.start, 0.0)).value)
+        least = np.nanmin(found) - self.minimum if np.isfinite(found).any() else np.inf
+        return float(np.sqrt(max(least, 0.0)))
+
+    def _minimize(self):
+        """Minimise with both lengths positive: a negative one is the mirrored correlation."""
+        result = super()._minimize()
+        if (result.x[self.lengths] <= 0.0).any():
+            self.restart()
+            return replace(result, value=np.inf)  # the ceiling is what is left
+        return result
+
+    def _minimize_free(self, free, x):
+        def objective(own):
+            x[free] = own
+            value, gradient, hessian = self._objective(x)
+            return value, gradient[free], hessian[np.ix_(free, free)]
+
+        result = minimize_newton(objective, x[free], tol=_TOL, max_iter=50)
+        x[free] = result.x
+        return replace(result, x=x)
 
     @property
     def _direction(self):
@@ -207,7 +249,7 @@ class _HeldFixedEffect(HeldParameter):
         back = fit.statistics.basis.coefficient_map(layout, columns)
         to_user[:-1, :-1] = np.linalg.inv(back)
         order = [*(i for i in range(p) if i != at), at, p]
-        self._cross = (whole._cross @ to_user)[:, order]
+        self._cross = np.ascontiguousarray((whole._cross @ to_user)[:, order])
         self._total = (to_user.T @ whole._total @ to_user)[np.ix_(order, order)]
         whole.evaluate(fit.theta)
         self._coefficient = float((back @ whole.beta)[at])
@@ -236,6 +278,7 @@ class _HeldFixedEffect(HeldParameter):
     def _slope(self, x):
         """``-2 x'V^-1 (y - X beta)`` over the residual variance, x the column held."""
         criterion, p = self.criterion, len(self.criterion.fixed)
+        criterion.factor.update(self.left @ criterion.unpack(x))
         _, square = criterion.factor.solve(np.column_stack([self._cross[:, p], criterion._cross]))
         row = self._total[p] @ self._move - square[0, 1:]
         residual = row[-1] - row[:-1] @ criterion.beta

@@ -12,8 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from lmmfit import LinearMixedModel, lmm
 from lmmfit.mixed._joint_distributions import LargestDeviation, StudentizedRange
 from lmmfit.mixed.contrasts import contrast, is_estimable
-from lmmfit.mixed.multiplicity import METHODS, adjust_p_values, choose_adjustment
 from lmmfit.mixed.degrees import small_sample
+from lmmfit.mixed.multiplicity import METHODS, adjust_p_values, choose_adjustment
 
 SIMULTANEOUS = ("none", "bonferroni", "sidak", "tukey", "scheffe", "mvt")
 LOW, HIGH = "Treatment[T.Low]", "Treatment[T.High]"

@@ -4,10 +4,19 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas
 import pytest
 
 from lmmfit import LinearMixedModel, datasets, lmm
-from lmmfit.mixed.plots import CaterpillarDisplay, FittedLinesDisplay, ResidualsDisplay
+from lmmfit.mixed.explained import variance_explained
+from lmmfit.mixed.plots import (
+    CaterpillarDisplay,
+    FittedLinesDisplay,
+    ProfileDisplay,
+    ResidualsDisplay,
+    VariancePartitionDisplay,
+)
+from lmmfit.mixed.profiles import Profile, ProfileCurve, profile, profile_intervals
 
 matplotlib.use("Agg")
 
@@ -25,6 +34,35 @@ def close_figures():
 def sleepstudy(frames):
     frame = frames["sleepstudy"]
     return lmm("Reaction ~ Days + (Days | Subject)", frame), frame, frame["Reaction"]
+
+
+@pytest.fixture(scope="module")
+def sleep_profile(sleepstudy):
+    return profile(sleepstudy[0])
+
+
+@pytest.fixture(scope="module")
+def crossed():
+    """Rows of ``y ~ x + (x | a) + (1 | b)``."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 24, 400), rng.integers(0, 4, 400)
+    own, x = rng.normal(size=(24, 2)) * [2.0, 0.5], rng.uniform(0.0, 10.0, 400)
+    y = 1.0 + own[a, 0] + (0.7 + own[a, 1]) * x + 3.0 * rng.normal(size=4)[b]
+    letters = np.array(["alpha", "beta", "gamma", "delta"])[b]
+    return pandas.DataFrame({"x": x, "a": a, "b": letters, "y": y + rng.normal(size=400)})
+
+
+@pytest.fixture(scope="module")
+def many():
+    """A model of twelve responses, the rows and the responses."""
+    rng = np.random.default_rng(0)
+    a, b, x = rng.integers(0, 20, 120), rng.integers(0, 6, 120), rng.normal(size=120)
+    scale = rng.gamma(1.0, size=(4, 12))
+    Y = scale[0] * np.outer(x, rng.normal(size=12)) + scale[1] * rng.normal(size=(20, 12))[a]
+    Y += scale[2] * rng.normal(size=(6, 12))[b] + (0.3 + scale[3]) * rng.normal(size=(120, 12))
+    X = pandas.DataFrame({"x": x, "a": a, "b": b})
+    Y = pandas.DataFrame(Y, columns=[f"gene{j}" for j in range(12)])
+    return LinearMixedModel("(1 | a) + (1 | b)").fit(X, Y), X, Y
 
 
 def texts(figure):
@@ -140,6 +178,37 @@ def test_lines_name_what_is_wrong(sleepstudy, frames):
         FittedLinesDisplay.from_estimator(intercepts, dyestuff, dyestuff["Yield"])
 
 
+def test_lines_leave_out_crossed_factors_and_say_so(crossed):
+    model = lmm("y ~ x + (x | a) + (1 | b)", crossed)
+    display = FittedLinesDisplay.from_estimator(model, crossed, crossed["y"], group="b")
+    beta, effects = model.fixed_effects_["estimate"], model.random_effects_["b"]
+    assert display.left_out == ("a",)
+    assert "Fitted lines: 4 levels of b\nwithout the effects of a" in texts(display.figure_)
+    population = beta[0] + beta[1] * display.grid
+    own = {level: effects[level]["(Intercept)"] for level in display.levels}
+    expected = [population + own[level] for level in display.levels]
+    np.testing.assert_allclose(display.group_lines, expected, rtol=1e-10)
+
+
+def test_lines_of_a_nested_factor_have_the_effects_of_the_outer_one(frames):
+    frame = frames["pastes"].copy()
+    frame["x"] = np.random.default_rng(0).normal(size=len(frame))
+    model = lmm("strength ~ x + (1 | batch/cask)", frame)
+    display = FittedLinesDisplay.from_estimator(
+        model, frame, frame["strength"], group="batch:cask", n_groups=7
+    )
+    assert display.left_out == ()
+    for level, line in zip(display.levels, display.group_lines, strict=True):
+        batch, cask = level.split(":")
+        rows = frame[(frame["batch"] == batch) & (frame["cask"] == cask)]
+        at = np.interp(rows["x"], display.grid, line)
+        np.testing.assert_allclose(at, model.predict(rows), rtol=1e-10)
+    outer = FittedLinesDisplay.from_estimator(model, frame, frame["strength"], group="batch")
+    assert outer.left_out == ("batch:cask",)
+    with pytest.raises(ValueError, match=r"group='cask' is not a grouping factor; the factors"):
+        FittedLinesDisplay.from_estimator(model, frame, frame["strength"], group="cask")
+
+
 # Caterpillar --------------------------------------------------------------------------------
 
 
@@ -202,6 +271,16 @@ def test_caterpillar_of_a_singular_fit(frames):
     texts(display.figure_)
 
 
+@pytest.mark.parametrize("group", ["batch:cask", "batch"])
+def test_caterpillar_of_each_factor(frames, group):
+    model = lmm("strength ~ 1 + (1 | batch/cask)", frames["pastes"])
+    display = CaterpillarDisplay.from_estimator(model, group=group)
+    effects = model.random_effects_[group]
+    assert sorted(display.levels) == sorted(effects.levels)
+    np.testing.assert_array_equal(display.values[:, 0], np.sort(effects.values[:, 0]))
+    assert display.axes_[0, 0].get_ylabel() == group
+
+
 # Residuals ----------------------------------------------------------------------------------
 
 
@@ -242,20 +321,235 @@ def test_residuals_of_a_model_without_random_effects(sleepstudy):
     np.testing.assert_allclose(display.residuals @ display.residuals, 178.0, rtol=1e-9)
 
 
+def test_residuals_are_divided_by_the_deviation_of_their_stratum(frames):
+    frame = frames["orthodont"]
+    X = frame[["age", "Sex", "Subject"]]
+    model = LinearMixedModel("(1 | Subject)", fixed="age * Sex", residual="ident(Sex)")
+    model.fit(X, frame["distance"])
+    display = ResidualsDisplay.from_estimator(model, X, frame["distance"])
+    delta = dict(zip(model.residual_.strata, model.residual_.delta, strict=True))
+    sd = np.sqrt(model.sigma2_) * delta[frame["Sex"].iloc[-1]]
+    last = (frame["distance"] - model.predict(X)).iloc[-1] / sd
+    assert display.residuals[-1] == pytest.approx(last, rel=1e-10)
+    assert np.ptp(model.residual_.delta) > 0.3
+
+
+# Profiles -----------------------------------------------------------------------------------
+
+
+def test_profile_intervals_are_those_of_the_profile(sleepstudy, sleep_profile):
+    display = ProfileDisplay.from_profile(sleep_profile)
+    assert display.names == tuple(sleep_profile)
+    assert display.levels.tolist() == [0.5, 0.8, 0.9, 0.95, 0.99]
+    for level, ends in zip(display.levels, display.intervals.swapaxes(0, 1), strict=True):
+        exact = profile_intervals(sleepstudy[0], level=level)
+        exact = np.column_stack([exact["lower"], exact["upper"]])
+        width = np.ptp(exact, axis=1)[:, None]
+        np.testing.assert_allclose(ends / width, exact / width, atol=1e-4)
+
+
+def test_profile_curves_are_smooth_between_the_points(sleepstudy, sleep_profile):
+    display = ProfileDisplay.from_profile(sleep_profile)
+    fine = profile(sleepstudy[0], ["sd_(Intercept)|Subject", "Days"], n_points=60)
+    for name in fine:
+        k = display.names.index(name)
+        zeta = np.interp(fine[name].values, display.grid[k], display.zeta[k])
+        np.testing.assert_allclose(zeta, fine[name].zeta, atol=2e-3)
+    area = np.trapezoid(display.density, display.grid, axis=1)
+    np.testing.assert_allclose(area, 0.99, atol=1e-3)
+
+
+def test_profile_meets_the_quadratic_approximation_at_the_estimate(frames):
+    model = lmm("Yield ~ 1 + (1 | Batch)", frames["dyestuff"], method="ml")
+    display = ProfileDisplay.from_estimator(model, ["(Intercept)"], level=0.9)
+    assert display.levels.tolist() == [0.5, 0.8, 0.9]
+    error = model.fixed_effects_["std_error"]  # exact: the design is balanced
+    np.testing.assert_allclose(1.0 / display.slope_at_estimate, error, rtol=1e-4)
+
+
+def test_profile_of_a_zero_variance_begins_at_zero(frames):
+    model = lmm("Yield ~ 1 + (1 | Batch)", frames["dyestuff2"])
+    display = ProfileDisplay.from_estimator(model, ["sd_(Intercept)|Batch"])
+    assert display.estimates[0] == display.grid[0, 0] == 0.0
+    assert (display.intervals[0, :, 0] == 0.0).all()
+    assert (np.diff(display.intervals[0, :, 1]) > 0.0).all()
+    assert display.slope_at_estimate[0] > 0.0
+
+
+@pytest.mark.parametrize("kind", ["zeta", "absolute", "density"])
+def test_profile_draws_each_kind(sleep_profile, kind):
+    display = ProfileDisplay.from_profile(sleep_profile, kind=kind)
+    curve = next(
+        line for line in display.axes_[0, 0].lines
+        if line.get_linestyle() == "-" and len(line.get_xdata()) == display.grid.shape[1]
+    )  # fmt: skip
+    zeta = display.zeta[0]
+    expected = {"zeta": zeta, "absolute": np.abs(zeta), "density": display.density[0]}[kind]
+    np.testing.assert_array_equal(curve.get_ydata(), expected)
+    np.testing.assert_array_equal(curve.get_xdata(), display.grid[0])
+    names = texts(display.figure_)
+    assert all(name in names for name in display.names)
+    low, high = display.axes_[0, 0].get_ylim()
+    assert low == (pytest.approx(-high) if kind == "zeta" else 0.0)
+    assert display.plot(kind="zeta").kind == "zeta"
+
+
+def test_profile_says_which_parameter_is_not_defined():
+    nothing = np.empty(0)
+    values = np.array([-1.0, 0.0, 1.0])
+    curves = [
+        ProfileCurve("cor", np.nan, nothing, nothing, nothing),
+        ProfileCurve("line", 0.0, values, 2.0 * values, np.array([2.0, np.nan, 2.0])),
+    ]
+    display = ProfileDisplay.from_profile(Profile({curve.name: curve for curve in curves}))
+    assert "not defined:\na variance is zero" in texts(display.figure_)
+    assert np.isnan(display.zeta[0]).all()
+    np.testing.assert_allclose(display.zeta[1], 2.0 * display.grid[1], atol=1e-12)
+    np.testing.assert_allclose(display.intervals[1, 3], [-0.97998, 0.97998], rtol=1e-5)
+    assert display.slope_at_estimate[1] == pytest.approx(2.0)
+
+
+def test_profile_names_what_is_wrong(sleepstudy, sleep_profile, many):
+    with pytest.raises(ValueError, match="kind must be one of 'zeta', 'absolute', 'density', got"):
+        ProfileDisplay.from_profile(sleep_profile, kind="square")
+    with pytest.raises(ValueError, match="'Dayz' is not a parameter"):
+        ProfileDisplay.from_estimator(sleepstudy[0], ["Dayz"])
+    with pytest.raises(ValueError, match="no parameter: nothing to draw"):
+        ProfileDisplay(Profile({}))
+    with pytest.raises(ValueError, match="a profile is of one response"):
+        ProfileDisplay.from_estimator(many[0])
+
+
+# Variance partition -------------------------------------------------------------------------
+
+
+def test_partition_is_the_variance_explained(sleepstudy):
+    display = VariancePartitionDisplay.from_estimator(sleepstudy[0])
+    found = variance_explained(sleepstudy[0])
+    assert display.components == ("fixed effects", "Subject", "residual")
+    assert display.responses == ("Reaction",)
+    np.testing.assert_allclose(
+        display.shares[0], [found.r2_marginal, found.icc_unadjusted, 1.0 - found.r2_conditional]
+    )
+    widths = [bar.get_width() for bar in display.axes_[0, 0].patches]
+    np.testing.assert_array_equal(widths, display.shares[0])
+    assert {"27.9%", "52.1%", "20.1%", "Variance of Reaction"} <= set(texts(display.figure_))
+
+
+def test_partition_without_random_effects(sleepstudy):
+    model = lmm("Reaction ~ Days", sleepstudy[1])
+    display = VariancePartitionDisplay.from_estimator(model)
+    assert display.components == ("fixed effects", "residual")
+    np.testing.assert_allclose(display.shares[0, 0], variance_explained(model).r2_marginal)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_partition_of_many_responses_is_that_of_each(many, rows):
+    model, X, _ = many
+    display = VariancePartitionDisplay.from_estimator(model, X if rows else None)
+    assert display.components == ("fixed effects", "a", "b", "residual")
+    for j in (0, 3, 11):
+        own = variance_explained(model.response(j), X if rows else None)
+        expected = [own.fixed, *own.terms["variance"], own.residual]
+        np.testing.assert_allclose(display.variances[j], expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(display.shares.sum(axis=1), 1.0)
+
+
+def test_partition_sorts_the_bars_by_the_largest_component(many):
+    display = VariancePartitionDisplay.from_estimator(many[0])
+    first = display.shares[:, :-1].mean(axis=0).argmax()
+    panel = display.axes_[0, 0]
+    widths = [bar.get_width() for bar in panel.patches[:12]]
+    np.testing.assert_array_equal(widths, display.shares[display.order, first])
+    assert (np.diff(widths) <= 0.0).all()
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels == [f"gene{j}" for j in display.order]
+    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert names[0] == display.components[first]
+    assert names[-1] == "residual"
+
+
+def test_partition_of_very_many_responses():
+    variances = np.random.default_rng(0).gamma(1.0, size=(200, 3))
+    variances[7] = 0.0
+    names = [f"r{j}" for j in range(200)]
+    display = VariancePartitionDisplay(variances, ("fixed effects", "g", "residual"), names)
+    panel = display.plot().axes_[0, 0]
+    assert [label.get_text() for label in panel.get_xticklabels()] == list(display.components)
+    assert len(panel.collections) == 3  # the violins
+    assert 7 not in display.order
+    assert np.isnan(display.shares[7]).all()
+    assert "Variance of 199 responses, 1 without any left out" in texts(display.figure_)
+    display.kind = "bars"
+    panel = display.plot().axes_[0, 0]
+    assert panel.get_yticklabels() == []
+    assert panel.get_ylabel().startswith("199 responses, sorted by ")
+    display.variances[:, 0] = 0.0  # a violin of equal numbers is a line
+    again = VariancePartitionDisplay(display.variances, display.components, names).plot()
+    assert len(again.axes_[0, 0].collections) == 2
+
+
+def test_partition_names_what_is_wrong(sleepstudy):
+    with pytest.raises(ValueError, match="kind must be 'bars', 'violins' or None, got 'pie'"):
+        VariancePartitionDisplay.from_estimator(sleepstudy[0], kind="pie")
+    with pytest.raises(ValueError, match=r"variances must have shape \(1, 2\)"):
+        VariancePartitionDisplay(np.ones((2, 2)), ("fixed effects", "residual"))
+    with pytest.raises(ValueError, match="no response has any variance"):
+        VariancePartitionDisplay(np.zeros((1, 2)), ("fixed effects", "residual")).plot()
+    frame = sleepstudy[1]
+    model = LinearMixedModel("(1 | Subject)", residual="ar1(Subject)")
+    model.fit(frame[["Days", "Subject"]], frame["Reaction"])
+    with pytest.raises(ValueError, match="the variance explained is not defined for a model with"):
+        VariancePartitionDisplay.from_estimator(model)
+
+
 # Where they draw ----------------------------------------------------------------------------
 
 
-def displays(sleepstudy):
+@pytest.mark.parametrize("display", [CaterpillarDisplay, FittedLinesDisplay, ResidualsDisplay])
+def test_pictures_of_one_response_refuse_many(many, display):
+    model, X, Y = many
+    rows = () if display is CaterpillarDisplay else (X, Y["gene0"])
+    with pytest.raises(ValueError, match=r"is of one response, and this model was fitted to 12"):
+        display.from_estimator(model, *rows)
+
+
+@pytest.fixture
+def displays(sleepstudy, sleep_profile, many, crossed):
     model, X, y = sleepstudy
     return [
         FittedLinesDisplay.from_estimator(model, X, y, n_groups=4),
         CaterpillarDisplay.from_estimator(model),
         ResidualsDisplay.from_estimator(model, X, y),
+        ProfileDisplay.from_profile(sleep_profile),
+        ProfileDisplay.from_profile(sleep_profile, kind="density"),
+        VariancePartitionDisplay.from_estimator(model),
+        VariancePartitionDisplay.from_estimator(many[0]),
+        VariancePartitionDisplay.from_estimator(many[0], kind="violins"),
     ]
 
 
-def test_displays_draw_again_on_anything(sleepstudy):
-    for display in displays(sleepstudy):
+@pytest.fixture
+def long_names(crossed):
+    """Pictures of a model whose columns and levels have long names."""
+    frame = crossed.rename(columns={"x": "age_of_the_tree", "b": "neighbourhood"})
+    frame["neighbourhood"] = "Upper " + frame["neighbourhood"] + " of the river"
+    model = lmm(
+        "y ~ age_of_the_tree + (age_of_the_tree | neighbourhood:a) + (1 | neighbourhood)", frame
+    )
+    rows = frame, frame["y"]
+    return [
+        FittedLinesDisplay.from_estimator(model, *rows, group="neighbourhood"),
+        FittedLinesDisplay.from_estimator(model, *rows, group="neighbourhood:a", n_groups=12),
+        CaterpillarDisplay.from_estimator(model, group="neighbourhood"),
+        CaterpillarDisplay.from_estimator(model, group="neighbourhood:a"),
+        ResidualsDisplay.from_estimator(model, *rows),
+        VariancePartitionDisplay.from_estimator(model),
+    ]
+
+
+def test_displays_draw_again_on_anything(displays):
+    for display in displays:
         shape = display.axes_.shape
         figure = Figure(layout="constrained")
         assert display.plot(ax=figure) is display
@@ -274,8 +568,8 @@ def test_displays_draw_again_on_anything(sleepstudy):
             display.plot(ax=Figure().subplots(1, 3))
 
 
-def test_an_axes_outside_every_grid_is_refused(sleepstudy):
-    display = displays(sleepstudy)[0]
+def test_an_axes_outside_every_grid_is_refused(displays):
+    display = displays[0]
     with pytest.raises(ValueError, match="lies in no grid of subplots"):
         display.plot(ax=Figure().add_axes((0, 0, 1, 1)))
 
@@ -286,21 +580,23 @@ def written(figure):
     found = [figure._suptitle, figure._supxlabel, figure._supylabel]
     for legend in figure.legends:
         found += legend.get_texts()
-    for panel in figure.axes:
-        if not panel.axison:
-            continue
+    shown = [panel for panel in figure.axes if panel.axison]
+    for panel in shown + [child for own in shown for child in own.child_axes]:
+        if panel.get_legend() is not None:
+            found += panel.get_legend().get_texts()
         found += [panel.title, panel.xaxis.label, panel.yaxis.label]
         for axis in (panel.xaxis, panel.yaxis):
             low, high = sorted(axis.get_view_interval())
             for tick in axis.get_major_ticks():
-                if tick.label1.get_visible() and low <= tick.get_loc() <= high:
-                    found.append(tick.label1)
+                labels = (tick.label1, tick.label2) if low <= tick.get_loc() <= high else ()
+                found += [label for label in labels if label.get_visible()]
     found = [text for text in found if text is not None and text.get_text().strip()]
     return found
 
 
-def test_text_of_a_picture_does_not_overlap(sleepstudy):
-    for display in displays(sleepstudy):
+@pytest.mark.parametrize("pictures", ["displays", "long_names"])
+def test_text_of_a_picture_does_not_overlap(pictures, request):
+    for display in request.getfixturevalue(pictures):
         found = written(display.figure_)
         assert len(found) > 10
         boxes = [(text.get_text(), text.get_window_extent()) for text in found]
@@ -320,8 +616,13 @@ def test_matplotlib_is_asked_for_by_name(sleepstudy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "display", [FittedLinesDisplay, CaterpillarDisplay, ResidualsDisplay], ids=lambda d: d.__name__
-)
+    "display",
+    [
+        FittedLinesDisplay, CaterpillarDisplay, ResidualsDisplay, ProfileDisplay,
+        VariancePartitionDisplay,
+    ],
+    ids=lambda d: d.__name__,
+)  # fmt: skip
 def test_examples(display):
     module = importlib.import_module(display.__module__)
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
