@@ -8,28 +8,28 @@ from benchmarks._claims import faster, largest, within
 OURS = {"adapter": "lmmfit"}
 RIVALS = {"adapter": "!lmmfit"}
 LMER = {"adapter": "lme4"}
+SIMILAR = ("insteval_3", "pastes", "many_slopes")
+"""Cases that a quick run leaves out."""
 
 
 def cases(quick):
     """Return the cases of the suite; if `quick`, smaller ones and not those much like others."""
-    more = [
-        _insteval("insteval_3", "y ~ service + (1 | s) + (1 | d) + (1 | dept)", False, quick),
-        _small("pastes", "pastes_reml", "60 rows, 10 groups with 3 each, nested", quick),
-        _many("many_slopes", "x", quick),
-    ]
-    return [
+    every = [
         _insteval("insteval_2", "y ~ service + (1 | s) + (1 | d)", True, quick),
+        _insteval("insteval_3", "y ~ service + (1 | s) + (1 | d) + (1 | dept)", False, quick),
         _small("penicillin", "penicillin_reml", "144 rows, 24 and 6 groups, crossed", quick),
+        _small("pastes", "pastes_reml", "60 rows, 10 groups with 3 each, nested", quick),
         _inference(5000 if quick else 100_000, quick),
         _crossed_inference(quick),
         _profile(quick),
         _bootstrap(quick),
         _many("many_intercepts", "1", quick),
+        _many("many_slopes", "x", quick),
         _reference_fits(quick),
         _reference_df("satterthwaite", "Satterthwaite's", quick),
         _reference_df("kenward_roger", "Kenward and Roger's", quick),
-        *([] if quick else more),
     ]
+    return [case for case in every if not (quick and case.name in SIMILAR)]
 
 
 def _insteval(name, formula, reml, quick):
@@ -142,13 +142,14 @@ def _crossed_inference(quick):
         return [problem | {"beta": expected[0]["beta"], "expected": joined}]
 
     model = reference.model(name)
+    groups = " and ".join(map(str, model["groups"].values()))
     kinds = ("satterthwaite", "kenward_roger")
     packages = ("lmmfit", "mixedlm", "lme_python", "interlace", "lme4")
     return Case(
         "inference_crossed",
         f"df of the fixed effects of {model['formula']}, {model['n']} rows, "
-        f"{' and '.join(map(str, model['groups'].values()))} groups, REML, the fitted model given; "
-        "error: largest relative difference from lmerTest and pbkrtest at the polished fit",
+        f"{groups} groups, REML, the fitted model given; error: largest relative difference from "
+        "lmerTest and pbkrtest at the polished fit",
         make=make,
         entries=tuple((package, kind) for kind in kinds for package in packages),
         rounds=1,
@@ -281,8 +282,6 @@ def _reference(name, title, make, entries, accuracy, quick):
         repeats=1 if quick else 3,
         budget=0.5,
         timeout=30.0 if quick else 60.0,
-        claims=(
-            largest("largest error of ours", accuracy.field, ours, at_most=accuracy.close),
-        ),
+        claims=(largest("largest error of ours", accuracy.field, ours, at_most=accuracy.close),),
         accuracy=accuracy,
     )

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.estimators import _many
 from lmmfit.estimators._parameters import check_parameters
-from lmmfit.mixed.collinearity import describe_collinearity
+from lmmfit.mixed.collinearity import confounded_terms, describe_collinearity
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
@@ -320,7 +320,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             Columns name, lower, upper; with ``parameters``, or another method, estimate too.
         """
         self._check_one_response("conf_int()")
-        if method == "wald" and parameters is None:
+        if method == "wald" and parameters is None and not options:
             return mixed.wald_intervals(self, level)
         return mixed.confidence_intervals(
             self, method, level=level, parameters=parameters, **options
@@ -556,6 +556,12 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             warnings.warn(
                 f"the fixed effects are nearly collinear: {told}. Their coefficients are poorly "
                 "determined; lmmfit.mixed.diagnose_fixed_effects(model.statistics_) tells more.",
+                UserWarning, _CALLER,
+            )  # fmt: skip
+        for one, other in confounded_terms(self.design_, statistics):
+            warnings.warn(
+                f"the random terms {one} and {other} give the same column to the same groups: "
+                "the data determine the sum of their variances alone. Leave one of them out.",
                 UserWarning, _CALLER,
             )  # fmt: skip
         if not many and result.saturated:

@@ -29,7 +29,9 @@ def satterthwaite(problem):
 
 
 def kenward_roger(problem):
-    return _degrees_of_freedom(problem, lambda fit: interlace_kenward_roger(fit)[1], "kenward-roger")
+    return _degrees_of_freedom(
+        problem, lambda fit: interlace_kenward_roger(fit)[1], "kenward-roger"
+    )
 
 
 def profile(problem):

@@ -223,8 +223,8 @@ class BlockCriterion(ProfiledCriterion):
 
         Returns
         -------
-        lambda_, outcome, n_evaluations, converged, at_zero, rss_at_zero
-            As those of :class:`ProfiledCriterion`.
+        tuple
+            As that of :class:`ProfiledCriterion`.
         """
         self.factor.log_determinant = 0.0
         at_zero = self._profile(self._total)  # the totals alone: no random effects

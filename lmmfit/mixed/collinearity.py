@@ -5,7 +5,7 @@ import numpy as np
 from lmmfit import linalg  # its rooms open at first use: few fits need this one
 from lmmfit.mixed.layout import INTERCEPT, principal
 
-__all__ = ["describe_collinearity", "diagnose_fixed_effects"]
+__all__ = ["confounded_terms", "describe_collinearity", "diagnose_fixed_effects"]
 
 _TOLERANCE = 1e-7  # cross-products resolve a column to half of the digits
 _NEAR = 1e-3  # what is left of a column, below which a user is warned: variances grow 1e6-fold
@@ -70,3 +70,33 @@ def describe_collinearity(statistics, aliased):
         if item.centred == centred and (not item.residual if aliased else item.residual < _NEAR)
     ]  # fmt: skip
     return "; ".join(map(str, told))
+
+
+def confounded_terms(design, statistics):
+    """Pairs of random terms that give the same column to the same groups.
+
+    Parameters
+    ----------
+    design : Design
+    statistics : MixedStatistics or CrossedStatistics
+
+    Returns
+    -------
+    list of (RandomTerm, RandomTerm)
+    """
+    layout, found = design.layout, []
+    blocks = list(zip(design.terms, layout.blocks, layout.owners, strict=True))
+    for k, (term, (start, stop), owner) in enumerate(blocks):
+        own = set(layout.random[start:stop])
+        for other, (first, last), second in blocks[k + 1 :]:
+            shared = own.intersection(layout.random[first:last])
+            if shared and (owner == second or _same_groups(statistics, owner, second)):
+                found.append((term, other))
+    return found
+
+
+def _same_groups(statistics, f, g):
+    """Whether two factors part the rows in the same way."""
+    pairs = statistics.pairs[min(f, g), max(f, g)]
+    sizes = [len(levels) for levels in statistics.factor_levels]
+    return len(pairs.rows) == sizes[f] == sizes[g]

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from lmmfit.mixed.degrees import small_sample
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.hypotheses import term_hypotheses
 from lmmfit.mixed.solution import fit_statistics
 from lmmfit.mixed.summary import describe_model
@@ -87,8 +88,8 @@ def anova(model, *others, type=3, ddf="satterthwaite"):
 
 def _compare(models):
     """Likelihood-ratio tests of models, fewest parameters first."""
+    refitted = any(fit_of(model).method == "reml" for model in models)
     _check_rows(models)
-    refitted = any(model.result_.method == "reml" for model in models)
     fits = [maximum_likelihood(model.result_) for model in models]
     order = sorted(range(len(fits)), key=lambda k: fits[k].n_parameters)
     fits = [fits[k] for k in order]

@@ -12,6 +12,7 @@ from scipy.special import chdtrc, fdtrc
 
 from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.crossed import CrossedStatistics
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.sensitivity import Sensitivity
 
 __all__ = ["FTest", "SmallSample", "small_sample"]
@@ -85,7 +86,7 @@ def small_sample(model, ddf="satterthwaite"):
     """
     if ddf not in DDF:
         raise ValueError(f"ddf must be one of {', '.join(map(repr, DDF))}, got {ddf!r}.")
-    fit = model.result_
+    fit = fit_of(model)
     kept = fit.__dict__.setdefault("small_samples", {})
     if ddf not in kept:
         if fit.saturated or not fit.statistics.layout.random or not len(fit.beta):

@@ -12,6 +12,7 @@ import numpy as np
 
 from lmmfit.mixed._given_rows import refuse_structure
 from lmmfit.mixed._panels import columns_of
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.layout import principal
 from lmmfit.mixed.table import Table
 
@@ -257,7 +258,7 @@ def information_criteria(model):
     >>> found.n_parameters, round(found.aic, 3), round(found.aicc, 3), round(found.bic, 3)
     (3, 333.327, 334.25, 337.531)
     """
-    fit = model.result_
+    fit = fit_of(model)
     k, n = fit.n_parameters, fit.statistics.n_rows
     aic = fit.deviance + 2 * k
     spare = n - k - 1
@@ -287,7 +288,7 @@ def _from_statistics(model):
 
 def _random_variances(model):
     """Mean over the rows of ``z' Sigma z`` for each term, from products."""
-    fit, statistics = model.result_, model.statistics_
+    fit, statistics = fit_of(model), model.statistics_
     layout = statistics.layout
     half = np.linalg.solve(statistics.basis.random_map(layout), fit.lambda_)
     second = principal(statistics.total, layout.random) / statistics.weight
@@ -297,7 +298,7 @@ def _random_variances(model):
 
 def _from_rows(model, X):
     """The same from rows, each of which counts the same."""
-    fit, layout = model.result_, model.design_.layout
+    fit, layout = fit_of(model), model.design_.layout
     columns = columns_of(model, X)
     vectors, n = model.design_.vectors(columns), len(columns)
     values = [np.ones(n) if vector is None else vector for vector in vectors]

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
 from lmmfit.mixed.degrees import small_sample
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.table import Table
 
 __all__ = ["coefficient_table", "wald_intervals"]
@@ -41,7 +42,8 @@ def coefficient_table(model, ddf="satterthwaite"):
     (Intercept)    251.41     6.8246  17.000     36.838    <1e-16
     Days           10.467     1.5458  17.000     6.7715  3.26e-06
     """
-    effects, distribution = model.fixed_effects_, small_sample(model, ddf)
+    distribution = small_sample(model, ddf)
+    effects = model.fixed_effects_
     p = len(model.result_.beta)
     kept = [j for j in range(p) if j not in model.result_.aliased]
     std_error = np.sqrt(distribution.covariance.diagonal()[kept])
@@ -99,7 +101,8 @@ def wald_intervals(model, level=0.95):
     Days         7.4376  13.497
     """
     if not 0.0 < level < 1.0:
-        raise ValueError(f"level must lie between 0 and 1, got {level}.")
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level}.")
+    fit_of(model)
     effects = model.fixed_effects_
     half = ndtri(0.5 + 0.5 * level) * effects["std_error"]
     return Table(

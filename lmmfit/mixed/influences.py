@@ -12,6 +12,7 @@ import numpy as np
 from lmmfit.mixed._deletion import hold_theta, refit_without
 from lmmfit.mixed._given_rows import GivenRows, refuse_structure
 from lmmfit.mixed._grouped_rows import GroupedRows
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.prediction import fitted_variance, predict_rows
 from lmmfit.mixed.table import Table
 
@@ -307,7 +308,7 @@ def influence(model, X, y=None, *, by=None, sample_weight=None, refit=True, n_jo
     >>> found.estimates[largest].round(2)
     array([254.13,  10.95])
     """
-    fit = model.result_
+    fit = fit_of(model)
     _check_residual(model)
     _rank(model)
     given = GroupedRows.check(model, X, y, by, sample_weight)

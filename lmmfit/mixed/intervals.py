@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from lmmfit.mixed.degrees import small_sample
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.profiles import profile_intervals
 from lmmfit.mixed.profiling import parameter_names
 from lmmfit.mixed.resampling import bootstrap, parameter_values
@@ -69,8 +70,10 @@ def confidence_intervals(
         known = ", ".join(map(repr, _METHODS))
         raise ValueError(f"method must be one of {known}, got {method!r}.")
     if not 0.0 < level < 1.0:
-        raise ValueError(f"level must lie between 0 and 1, got {level}.")
-    fit, names = model.result_, parameter_names(model.result_)
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level}.")
+    fit = fit_of(model)
+    names = parameter_names(fit)
+    parameters = [parameters] if isinstance(parameters, str) else parameters
     wanted = names if parameters is None else list(parameters)
     for name in wanted:
         if name not in names:
@@ -84,6 +87,9 @@ def confidence_intervals(
         found = resamples.intervals(level)
     else:
         found = _wald(model, names, level)
+    note = ""
+    if method == "profile" and fit.method == "reml":
+        note = "the limits are those of the full likelihood, the estimates those of REML."
     values = dict(zip(names, parameter_values(fit), strict=True))
     at = [found["name"].tolist().index(name) for name in names if name in wanted]
     chosen = found["name"][at]
@@ -93,7 +99,8 @@ def confidence_intervals(
             "estimate": np.array([values[name] for name in chosen]),
             "lower": found["lower"][at],
             "upper": found["upper"][at],
-        }
+        },
+        note=note,
     )
 
 

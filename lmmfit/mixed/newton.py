@@ -99,9 +99,14 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
         return Optimum(zero, search.finish(zero), search.n, True, "the criterion is constant")
     if not result.converged:
         lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
+    minima = []
     for size in (0.3, 0.1, 0.03, None):
         found = _certify(search, lambda_, result, at_zero, tol)
-        if not found.wants_growth or size is None:
+        minima.append(result.value)
+        if not found.wants_growth:
+            break
+        if size is None:
+            found = _settle(found, lambda_, result, minima, tol)
             break
         lambda_ = escape(found.lambda_, found.directions, blocks, size)
         lambda_, result = _descend(search, lambda_, blocks, tol, max_iter)
@@ -144,6 +149,17 @@ def _certify(search, lambda_, result, at_zero, tol):
     if projected_value > value + tol:  # a small variance that the data do ask for
         return inside
     return _Candidate(projected, False, "a variance at zero wants to grow", directions, True)
+
+
+def _settle(found, lambda_, result, minima, tol):
+    """Accept a minimum that every escape came back to.
+
+    Its small variance improves the criterion by less than ``tol``: it can be told from zero by
+    the sign of a derivative, but by no difference of values.
+    """
+    if not result.converged or max(minima) - min(minima) > tol:
+        return found
+    return _Candidate(lambda_, True, "a variance so small that zero fits as well")
 
 
 class _Search:

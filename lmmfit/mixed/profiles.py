@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from lmmfit.mixed.comparison import maximum_likelihood
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.profiling import held_parameters, parameter_names
 from lmmfit.mixed.table import Table
 
@@ -146,9 +147,10 @@ def profile_intervals(model, parameters=None, *, level=0.95):
 
 
 def _held(model, parameters):
-    fit = maximum_likelihood(model.result_)
+    fit = maximum_likelihood(fit_of(model))
     if fit.saturated:
         raise ValueError("the fixed effects fit the response exactly: there is no likelihood.")
+    parameters = [parameters] if isinstance(parameters, str) else parameters
     known = parameter_names(fit)
     for name in parameters or ():
         if name not in known:

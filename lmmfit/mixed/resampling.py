@@ -7,6 +7,7 @@ from scipy.special import ndtri
 
 from lmmfit.mixed.batch import fit_batch, in_user_units
 from lmmfit.mixed.criterion import profiled_criterion
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.profiling import parameter_names
 from lmmfit.mixed.progress import progress_bar
 from lmmfit.mixed.simulation import simulate_products
@@ -141,7 +142,7 @@ def bootstrap(model, n_resamples=1000, *, random_state=None, n_jobs=None, progre
     >>> len(resamples), resamples.names
     (500, ['sd_(Intercept)|Batch', 'sigma', '(Intercept)'])
     """
-    fit = model.result_
+    fit = fit_of(model)
     if not isinstance(n_resamples, int | np.integer) or n_resamples < 1:
         raise ValueError(f"n_resamples must be a positive whole number, got {n_resamples!r}.")
     if fit.saturated:

@@ -170,6 +170,14 @@ class Sensitivity:
             moved.append(part)
         return np.array([[np.sum(a * b.T) for b in moved] for a in moved])
 
+    def _root(self, covariance):
+        """Square root of a covariance, factor by factor."""
+        root = np.zeros_like(covariance)
+        for own in self.system.effects:
+            values, axes = np.linalg.eigh(covariance[own[:, None], own])
+            root[own[:, None], own] = axes * np.sqrt(np.maximum(values, 0.0))
+        return root
+
     def _difference(self, direction):
         """Derivative of the sums of T along a direction, by four points on one side.
 
@@ -184,8 +192,7 @@ class Sensitivity:
         factor, out = BlockFactor(system), None
         with factor.limited:
             for k, weight in enumerate((-11.0, 18.0, -9.0, 2.0)):
-                values, axes = np.linalg.eigh(covariance + k * step * direction)
-                factor.update(axes * np.sqrt(np.maximum(values, 0.0)))
+                factor.update(self._root(covariance + k * step * direction))
                 part = [weight / (6.0 * step) * own for own in factor.block_sums()]
                 out = part if out is None else [a + b for a, b in zip(out, part, strict=True)]
         return out

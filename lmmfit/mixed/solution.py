@@ -25,6 +25,8 @@ class ZeroVariance:
     ----------
     block : int
         Position of the random term.
+    group : str
+        Its grouping factor.
     effects : tuple of str
         Names of the random effects of the term.
     weights : ndarray of shape (q,)
@@ -35,6 +37,7 @@ class ZeroVariance:
     """
 
     block: int
+    group: str
     effects: tuple
     weights: np.ndarray
     derivative: float
@@ -221,5 +224,7 @@ def _report(criterion, optimum):
         largest = weights[np.argmax(np.abs(weights))]
         names = tuple(layout.random_names[rows])
         slope = float(direction.derivative * largest**2)
-        report.append(ZeroVariance(direction.block, names, weights / largest, slope))
+        levels = criterion.statistics.factor_levels[layout.owners[direction.block]]
+        group = ":".join(levels.names)
+        report.append(ZeroVariance(direction.block, group, names, weights / largest, slope))
     return tuple(report)

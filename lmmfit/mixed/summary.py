@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmfit.mixed.collinearity import describe_collinearity
+from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.inference import coefficient_table
 from lmmfit.mixed.table import Table
 
@@ -106,7 +107,7 @@ def summarize(model, ddf="satterthwaite"):
       name         estimate  std_error      df  t_value   p_value
       (Intercept)    1527.5     19.383  5.0000   78.804  6.23e-09
     """
-    fit = model.result_
+    fit = fit_of(model)
     n, k = fit.statistics.n_rows, fit.n_parameters
     name = "REML criterion" if fit.method == "reml" else "-2 logLik"
     criteria = {
@@ -154,6 +155,7 @@ def variance_table(model):
     >>> variance_table(model)["std_dev"].round(3)
     array([24.74 ,  5.922, 25.592])
     """
+    fit_of(model)
     layout, rows = model.design_.layout, []
     width = 0
     for (group, covariance), (start, stop) in zip(

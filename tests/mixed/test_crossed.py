@@ -415,3 +415,13 @@ def test_units_do_not_matter():
         np.testing.assert_allclose(
             other.predict(scaled) * frame.y / scaled.y, model.predict(frame), rtol=1e-4
         )
+
+
+@pytest.mark.parametrize(
+    "random", ["(x | c) + (1 | c)", "(1 | c) + (1 | twin)", "(1 | d) + (x | c) + (0 + x | twin)"]
+)
+def test_terms_that_cannot_be_told_apart_are_named(random):
+    frame = table(3, 150).assign(twin=lambda data: data.c.map("k{}".format))
+    with pytest.warns(UserWarning, match="the sum of their variances alone"):
+        model = lmm(f"y ~ x + {random}", frame)
+    assert model.converged_

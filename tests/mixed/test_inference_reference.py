@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmmfit.mixed import anova, coefficient_table, small_sample
+from lmmfit import LinearMixedModel, lmm
+from lmmfit.mixed import anova, coefficient_table, sensitivity, small_sample, variance_table
+from lmmfit.mixed.sensitivity import Sensitivity
 
 _ROOT = Path(__file__).parents[1] / "reference"
 _PLAIN = json.loads((_ROOT / "lmm.json").read_text(encoding="utf-8"))["models"]
@@ -135,3 +137,75 @@ def test_likelihood_ratio_comparison(fit_table, name):
         np.testing.assert_allclose(found[column], case[key], rtol=0, atol=2e-6)
     np.testing.assert_allclose(found["chisq"][1:], case["Chisq"][1:], atol=2e-6)
     np.testing.assert_allclose(found["p_value"][1:], case["p"][1:], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("table", "formula"),
+    [
+        ("sim_crossed", "y ~ cond * x + (1 + x | subject) + (1 + x | item)"),
+        ("sim_nested", "y ~ x * f + (1 | a/b) + (1 | c)"),
+        ("Machines", "score ~ Machine + (1 | Worker/Machine)"),
+    ],
+)
+def test_traces_without_the_matrix(fit_table, monkeypatch, table, formula):
+    """Where T is too large to be made, its traces come from differences of its block sums."""
+    fit = fit_table(table, formula).result_
+    size = len(fit.statistics.layout.random)
+    directions = []
+    for start, stop in fit.statistics.layout.blocks:
+        for a in range(start, stop):
+            for b in range(a, stop):
+                axis = np.zeros(size)
+                axis[[a, b]] = 1.0
+                directions.append(np.outer(axis, axis))
+    wanted = Sensitivity(fit).traces(directions)
+    monkeypatch.setattr(sensitivity, "_DENSE", 0)
+    found = Sensitivity(fit).traces(directions)
+    scale = np.sqrt(np.outer(wanted.diagonal(), wanted.diagonal()))
+    np.testing.assert_allclose(found / scale, wanted / scale, atol=1e-6)
+
+
+class TestBadInput:
+    def test_no_model(self):
+        with pytest.raises(TypeError, match="a fitted LinearMixedModel is needed, got 'model'"):
+            anova("model")
+        with pytest.raises(ValueError, match="not fitted yet: call fit first"):
+            anova(LinearMixedModel("(1 | g)"))
+
+    def test_many_responses(self, frames):
+        frame = frames["sleepstudy"]
+        both = np.column_stack([frame["Reaction"], np.log(frame["Reaction"])])
+        model = LinearMixedModel("(1 | Subject)").fit(frame[["Days", "Subject"]], both)
+        for call in (anova, coefficient_table, small_sample, variance_table):
+            with pytest.raises(ValueError, match=r"2 responses: take one by model.response\(0\)"):
+                call(model)
+        assert len(anova(model.response(1))) == 1
+
+    def test_words(self, fit_table):
+        model = fit_table("Machines", "score ~ Machine + (1 | Worker)")
+        with pytest.raises(ValueError, match="type must be 1, 2 or 3, got 4"):
+            anova(model, type=4)
+        with pytest.raises(ValueError, match=r"ddf must be one of .satterthwaite.*got .KR"):
+            anova(model, ddf="KR")
+        smaller = lmm("score ~ Machine + (1 | Worker)", _fifty_rows())
+        with pytest.raises(ValueError, match=r"same rows; theirs are \[54, 50\]"):
+            anova(model, smaller)
+
+    def test_kenward_roger_is_of_reml(self, fit_table):
+        model = fit_table("Machines", "score ~ Machine + (1 | Worker)", "ml")
+        with pytest.raises(ValueError, match="Kenward-Roger needs a REML fit"):
+            small_sample(model, "kenward-roger")
+
+    def test_other_responses(self, frames):
+        frame = frames["machines"]
+        one = lmm("score ~ Machine + (1 | Worker)", frame)
+        other = lmm("score ~ Machine + (1 | Worker)", frame.assign(score=frame.score**2))
+        with pytest.raises(ValueError, match="the same response"):
+            anova(one, other)
+
+
+def _fifty_rows():
+    """The first fifty rows of Machines."""
+    from lmmfit.datasets import load_machines
+
+    return load_machines(as_frame=True).frame.head(50)

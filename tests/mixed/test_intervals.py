@@ -267,7 +267,7 @@ class TestConfidenceIntervals:
         ("options", "words"),
         [
             ({"method": "exact"}, "'wald', 'profile', 'bootstrap', got 'exact'"),
-            ({"level": 1.0}, "level must lie between 0 and 1, got 1.0"),
+            ({"level": 1.0}, "level must lie between 0 and 1, such as 0.95, got 1.0"),
             ({"parameters": ["sd_z|c"]}, r"'sd_z\|c' is not a parameter; .*'sd_x\|c'"),
         ],
     )

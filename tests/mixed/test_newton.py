@@ -547,3 +547,18 @@ class TestTrustRegion:
         start = np.array([-1.2, 1.0])
         minimize_newton(_rosenbrock, start)
         np.testing.assert_array_equal(start, [-1.2, 1.0])
+
+
+def test_a_variance_that_hardly_differs_from_zero_is_certified():
+    """Intercepts and slopes are the same numbers: the estimated variance across them is 1e-8."""
+    import pandas
+
+    from lmmfit import lmm
+
+    rng = np.random.default_rng(0)
+    n, m = 100_000, 2000
+    frame = pandas.DataFrame({"x": rng.normal(size=n), "g": rng.integers(m, size=n)})
+    frame["y"] = frame.x + rng.normal(size=m)[frame.g] * (1 + frame.x) + rng.normal(size=n)
+    model = lmm("y ~ x + (x | g)", frame[frame.g != 1570])
+    assert model.converged_
+    assert abs(model.theta_[2]) < 1e-3

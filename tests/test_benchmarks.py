@@ -1,0 +1,98 @@
+"""The harness of the benchmarks, without measuring anything."""
+
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("benchmarks", reason="run as python -m pytest in a checkout")
+
+from benchmarks import SUITES
+from benchmarks._case import Operation, Problem
+from benchmarks._report import text_table
+from benchmarks._runner import _compare
+from benchmarks._worker import measure
+
+ADAPTERS = Path(import_module("benchmarks").__file__).parent / "adapters"
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("suite", SUITES)
+def test_cases_name_adapters_that_exist(suite, quick):
+    cases = import_module(f"benchmarks.{suite}").cases(quick)
+    names = [case.name for case in cases]
+    assert len(names) == len(set(names))
+    for case in cases:
+        assert case.commands or case.entries
+        for adapter, _ in case.entries:
+            assert (ADAPTERS / f"{adapter}.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("formula", "fixed", "random", "group", "single"),
+    [
+        ("y ~ 1 + (1 | a/b)", "y ~ 1", "(1 | a/b)", "a", False),
+        ("y ~ (1 | s) + x * z + (1 + x || d)", "y ~ x * z", "(1 | s) + (1 + x || d)", "s", False),
+        ("y ~ x + (x | g)", "y ~ x", "(x | g)", "g", True),
+    ],
+)
+def test_formulas_are_split(formula, fixed, random, group, single):
+    problem = Problem({"id": "one", "formula": formula})
+    assert (problem.fixed_formula, problem.random) == (fixed, random)
+    assert (problem.group, problem.single) == (group, single)
+
+
+def test_values_are_compared_in_the_order_of_the_estimates():
+    problem = {"beta": [1.0, 2.0], "expected": {"df": {"values": [10.0, 20.0], "scale": [10, 20]}}}
+    row = {"variant": "df", "values": [22.0, 10.0], "beta": [2.0, 1.0]}
+    _compare(row, problem)
+    assert row["error"] == pytest.approx(0.1)
+
+
+def test_a_value_that_is_not_given_is_not_compared():
+    problem = {"expected": {"profile": {"values": [1.0, 2.0], "scale": [1.0, 1.0]}}}
+    row = {"variant": "profile", "values": [None, 2.5]}
+    _compare(row, problem)
+    assert row["error"] == pytest.approx(0.5)
+
+
+def test_a_part_of_the_work_is_scaled_to_all_of_it():
+    def call():
+        return {"values": [1.0]}
+
+    adapter = SimpleNamespace(
+        DISTRIBUTIONS=(),
+        VARIANTS={
+            "half": lambda problem: {"all": Operation(call, "half", 0.5)},
+            "whole": lambda problem: {"all": call},
+        },
+    )
+    job = {"cold": False, "repeats": 0, "warmup_groups": None, "budget": 0.0, "trace": False}
+    (row,) = measure(adapter, "half", Problem({"id": "one"}), job)
+    assert (row["how"], row["share"], row["values"]) == ("half", 0.5, [1.0])
+    assert "share" not in measure(adapter, "whole", Problem({"id": "one"}), job)[0]
+
+
+def test_right_and_wrong_answers_are_counted():
+    def row(adapter, problem, difference, median=1.0):
+        return {
+            "adapter": adapter, "variant": "formula", "operation": "fit", "problem": problem,
+            "status": "ok", "reference": 0.0, "difference": difference, "median": median,
+        }  # fmt: skip
+
+    refused = row("rival", "third", 0.0) | {"status": "unsupported", "message": "no weights"}
+    case = {
+        "name": "reference", "title": "", "quick": False, "claims": [], "units": None,
+        "accuracy": {"field": "difference", "close": 1e-6, "right": 1e-4},
+        "rows": [
+            *(row("lmmfit", name, 0.0) for name in ("first", "second", "third")),
+            row("rival", "first", 1e-5, 3.0), row("rival", "second", 0.2), refused,
+        ],
+    }  # fmt: skip
+    lines = text_table(case).splitlines()
+    assert lines[3].split() == ["lmmfit", "formula", "3", "3", "3", "0", "0", "0", "2.00", "s",
+                                "3.00", "s", "1.00"]  # fmt: skip
+    assert lines[4].split() == ["rival", "formula", "3", "0", "1", "1", "1", "0", "4.00", "s",
+                                "4.00", "s", "2.00"]  # fmt: skip
+    assert "wrong: rival: second 2.0e-01" in text_table(case)
