@@ -5,15 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmmfit.linalg import lower_factor
 from lmmfit.mixed._batch_kernels import fit_responses
+from lmmfit.mixed._descent_kernels import room_size
+from lmmfit.mixed._profile_kernels import workspace_size
 from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.crossed import CrossedStatistics
+from lmmfit.mixed.layout import principal
+from lmmfit.mixed.likelihood import aligned
 from lmmfit.mixed.newton import optimize_criterion
 
 __all__ = ["BatchFit", "ResponseProducts", "fit_batch"]
 
 _EM_STEPS, _NEWTON_STEPS = 2, 12
+_AT_ONCE = 128  # responses of one call, between two ticks
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +134,18 @@ def _fit_compiled(criterion, products, start, tol, n_jobs, tick, out):
     y_rows = np.array(list(effects), dtype=np.int64)
     zy = np.ascontiguousarray(zy[:, list(effects.values())])
     theta, outcomes = np.empty((k, n_theta)), np.zeros(k, dtype=np.int64)
-    chunks = np.array_split(np.arange(k), max(1, min(k, -(-k // 64))))
+    total = principal(plain.total, columns)
+    q, p = criterion.q, kept.size
+    chunks = np.array_split(np.arange(k), -(-k // _AT_ONCE))
 
     def run(own):
-        room = copy.copy(criterion)
-        room._prepare()
         fit_responses(
             own[0], own[-1] + 1, zy, xy, products.square, y_rows, _EM_STEPS, _NEWTON_STEPS, tol,
             plain.n_groups, plain.products.copy(), g_row, c_row, np.empty(0),
-            room._data[5].copy(), float(criterion.nu), criterion.reml, *layout.theta_positions,
-            criterion._identity, room._outputs[2], room.covariance, room.derivative,
-            np.empty(n_theta), np.empty((n_theta, n_theta)), room._room, criterion.pack(start),
+            total.copy(), float(criterion.nu), criterion.reml, *layout.theta_positions,
+            criterion._identity, aligned(workspace_size(q, p + 1, n_theta)), np.empty((p, p)),
+            np.empty((q, q)), np.empty(n_theta), np.empty((n_theta, n_theta)),
+            np.empty(room_size(q, n_theta)), criterion.pack(start),
             theta, out.beta, out.covariance, out.value, out.rss, out.n_iter, outcomes,
         )  # fmt: skip
         if tick is not None:
@@ -226,5 +231,7 @@ def in_user_units(criterion, batch):
     for start, stop in criterion.statistics.layout.blocks:
         own = slice(start, stop)
         mapped = criterion.random_map[own, own] @ batch.lambda_[:, own, own]
-        out[:, own, own] = [lower_factor(one) for one in mapped]
+        upper = np.linalg.qr(mapped.swapaxes(1, 2), mode="r")  # of all responses at once
+        sign = np.where(np.diagonal(upper, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
+        out[:, own, own] = (upper * sign[:, :, None]).swapaxes(1, 2)
     return out

@@ -249,13 +249,13 @@ class ProfiledCriterion:
         self.beta, self.covariance = np.empty(c - 1), np.empty((c - 1, c - 1))
         self.derivative, self.rss = np.empty((q, q)), np.nan
         self._room = np.empty(room_size(q, self.n_theta))
-        workspace = _aligned(workspace_size(q, c, self.n_theta))
+        workspace = aligned(workspace_size(q, c, self.n_theta))
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
         )  # fmt: skip
 
 
-def _aligned(size):
+def aligned(size):
     """Uninitialised numbers that begin where a cache line does."""
     room = np.empty(size + 8)
     start = -(room.__array_interface__["data"][0] // 8) % 8

@@ -232,9 +232,7 @@ def _summarize(statistics, rows, codes, Y):
     for at, V, weighted, block in _blocks(rows, basis, Y, mean):
         block -= V[:, fixed] @ pilot
         left += weighted[:, fixed].T @ block
-        square += np.einsum(
-            "ij,ij,i->j", block, block, rows.weights[at] if rows.weights.size else np.ones(len(V))
-        )
+        square += _column_squares(block, rows.weights[at])
         for own, effects, out in zip(codes, layout.effects, by_level, strict=True):
             z = np.ascontiguousarray(weighted[:, random[effects]])
             add_responses(z, block, own[at], out)
@@ -242,6 +240,13 @@ def _summarize(statistics, rows, codes, Y):
     scale[scale == 0.0] = 1.0
     by_level = [np.ascontiguousarray((own / scale).transpose(2, 0, 1)) for own in by_level]
     return ResponseProducts(by_level, (left / scale).T, square / scale**2), scale, mean, pilot.T
+
+
+def _column_squares(block, weights):
+    """Weighted sums of squares of the columns; no weights for an empty array."""
+    if weights.size:
+        return weights @ block**2
+    return np.einsum("ij,ij->j", block, block)
 
 
 def _blocks(rows, basis, Y, mean):
