@@ -1,25 +1,22 @@
 """Linear mixed models as a scikit-learn regressor."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
 from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.estimators import _many
 from lmmfit.estimators._parameters import check_parameters
-from lmmfit.mixed.collinearity import confounded_terms, describe_collinearity
+from lmmfit.estimators._targets import check_targets
+from lmmfit.estimators._warnings import warn_of_fit
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
@@ -414,7 +411,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     f"{self.design_.structure}; they are {self._structure()} now. Call fit."
                 )
             columns = self._columns(X, reset=earlier is None)
-            y, weight = self._targets(y, sample_weight, columns, earlier)
+            y, weight = check_targets(self, y, sample_weight, columns, earlier)
             context = self._begin_callbacks(X, y)
             design = self.design_ if earlier is not None else self._bind(columns)
             if y.ndim == 2:
@@ -428,7 +425,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        self._warn()
+        warn_of_fit(self, _CALLER)
         return self
 
     def _optimize(self, design, columns, y, weight, earlier):
@@ -490,36 +487,6 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 f"{len(self.response_names_)}: take one by response(name)."
             )
 
-    def _targets(self, y, sample_weight, columns, earlier=None):
-        """Check the response and the weights."""
-        if y is None:
-            raise ValueError(
-                f"requires y to be passed, but the target y is None: {type(self).__name__} is "
-                "a regressor."
-            )
-        if _many.is_many(y):
-            if earlier is not None or self.residual is not None:
-                what = "partial_fit" if earlier is not None else "a residual structure"
-                raise ValueError(f"{what} takes one response, got y of shape {np.shape(y)}.")
-            self.response_names_ = _many.response_names(y)
-        values = y.to_numpy() if hasattr(y, "to_numpy") else y
-        plain = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
-        if hasattr(self, "response_names_"):
-            y = check_array(values, dtype=np.float64, ensure_all_finite=False, input_name="y")
-        elif not plain:
-            y = column_or_1d(y, dtype=np.float64, warn=True)
-        else:
-            y = values
-        y = np.asarray(y, dtype=np.float64)
-        if len(y) != len(columns):
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: "
-                f"X has {len(columns)} rows and y {len(y)}."
-            )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
-        return y, sample_weight
-
     def _publish(self, design, result):
         """Set the fitted attributes."""
         names = design.layout.fixed_names
@@ -541,60 +508,6 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.n_iter_, self.converged_ = result.n_iter, result.converged
         self.singular_, self.boundary_report_ = bool(result.boundary), result.boundary
         self.aliased_ = [names[j] for j in result.aliased]
-
-    def _warn(self):
-        """Say what the user must know of the fit."""
-        statistics, result = self.statistics_, self.result_
-        many = hasattr(self, "response_names_")
-        told = describe_collinearity(statistics, bool(self.aliased_))
-        if self.aliased_:
-            warnings.warn(
-                f"the design is rank-deficient: {self.aliased_} are determined by the other "
-                f"fixed effects and were dropped (coefficient 0): {told}.", UserWarning, _CALLER,
-            )  # fmt: skip
-        elif told:
-            warnings.warn(
-                f"the fixed effects are nearly collinear: {told}. Their coefficients are poorly "
-                "determined; lmmfit.mixed.diagnose_fixed_effects(model.statistics_) tells more.",
-                UserWarning, _CALLER,
-            )  # fmt: skip
-        for one, other in confounded_terms(self.design_, statistics):
-            warnings.warn(
-                f"the random terms {one} and {other} give the same column to the same groups: "
-                "the data determine the sum of their variances alone. Leave one of them out.",
-                UserWarning, _CALLER,
-            )  # fmt: skip
-        if not many and result.saturated:
-            warnings.warn(
-                "the fixed effects fit the response exactly: no variance is left to estimate, "
-                "and the likelihood is unbounded.", UserWarning, _CALLER,
-            )  # fmt: skip
-        confounded, design = False, self.design_
-        sizes = [len(levels) for levels in statistics.factor_levels]
-        for term, (start, stop), owner in zip(
-            design.terms, design.layout.blocks, design.layout.owners, strict=True
-        ):
-            m = sizes[owner]
-            if m == 1 or m * (stop - start) >= statistics.n_rows:
-                confounded = True
-                warnings.warn(
-                    f"the random effects {term} have {m} level(s) for {statistics.n_rows} rows: "
-                    "their variance cannot be told from the residual's. Use a grouping column "
-                    "with several levels and several rows in each.", UserWarning, _CALLER,
-                )  # fmt: skip
-        if many and not confounded and not np.all(self.converged_):
-            missed = np.flatnonzero(~self.converged_)
-            names = [self.response_names_[j] for j in missed[:5]]
-            warnings.warn(
-                f"no optimum was certified for {len(missed)} of {len(self.converged_)} responses, "
-                f"such as {names}: raise max_iter, or scale the columns of X.",
-                ConvergenceWarning, _CALLER,
-            )  # fmt: skip
-        elif not many and not self.converged_ and not confounded:
-            warnings.warn(
-                f"no optimum was certified ({result.reason} after {self.n_iter_} evaluations): "
-                "raise max_iter, or scale the columns of X.", ConvergenceWarning, _CALLER,
-            )  # fmt: skip
 
 
 def _term_keys(terms):
