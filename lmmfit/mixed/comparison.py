@@ -30,7 +30,8 @@ def anova(model, *others, type=3, ddf="satterthwaite"):
         Models of the same rows to compare it with.
     type : {1, 2, 3}, default=3
         Type 1: each term after those before it; 2: after all that do not contain it; 3: levels
-        averaged over those of other factors with equal weights.
+        averaged over those of other factors with equal weights. ``"I"``, ``"II"`` and
+        ``"III"`` mean the same.
     ddf : {"satterthwaite", "kenward-roger", "normal"}, default="satterthwaite"
         Denominator degrees of freedom.
 

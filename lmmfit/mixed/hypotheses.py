@@ -16,6 +16,7 @@ from lmmfit.mixed.layout import INTERCEPT
 
 __all__ = ["FixedTerm", "fixed_terms", "term_hypotheses"]
 
+_ROMAN = {"I": 1, "II": 2, "III": 3}
 _NOTHING_LEFT = 1e-9  # share of a column's square below which others determine it
 
 
@@ -165,6 +166,7 @@ def term_hypotheses(model, type):
     >>> term_hypotheses(model, 3)
     {'Days': array([[0., 1.]])}
     """
+    type = _ROMAN.get(type, type)
     if type not in (1, 2, 3):
         raise ValueError(f"type must be 1, 2 or 3, got {type!r}.")
     terms, p = fixed_terms(model.design_), len(model.design_.layout.fixed)

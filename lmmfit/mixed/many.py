@@ -4,7 +4,7 @@ The design, its products and the order of elimination are made once. Each respon
 units of its own, its least-squares fit off, so that none loses digits to another.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,6 +70,10 @@ class ManyFits:
     scale: np.ndarray
     mean: np.ndarray
     pilot: np.ndarray
+
+    def __getstate__(self):
+        """Without the modes: they can be computed again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __len__(self):
         return len(self.sigma2)

@@ -1,6 +1,6 @@
 """From statistics to a fitted model: estimates in the units of the user."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -104,6 +104,10 @@ class MixedFit:
     boundary: tuple
     saturated: bool
     residual: ResidualStructure | None = None
+
+    def __getstate__(self):
+        """Without what was computed since: it can be computed again, and may be large."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def loglik(self):

@@ -1,6 +1,7 @@
 """Several grouping factors: the block factorisation beside dense matrices."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pandas
@@ -425,3 +426,15 @@ def test_terms_that_cannot_be_told_apart_are_named(random):
     with pytest.warns(UserWarning, match="the sum of their variances alone"):
         model = lmm(f"y ~ x + {random}", frame)
     assert model.converged_
+
+
+def test_a_pickle_holds_the_fit_and_not_what_follows_from_it():
+    frame = table(3, 150)
+    model = lmm("y ~ x + (1 | c) + (x | d)", frame)
+    before = len(pickle.dumps(model))
+    wanted = model.predict(frame, return_std=True)
+    small = model.summary(ddf="kenward-roger").fixed
+    assert len(pickle.dumps(model)) < 1.05 * before
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(frame, return_std=True), wanted)
+    np.testing.assert_array_equal(again.summary("kenward-roger").fixed["df"], small["df"])
