@@ -87,7 +87,7 @@ def _small(name, model, size, quick):
         ),
         rounds=1 if quick else 3,
         repeats=5 if quick else 50,
-        budget=1.0 if quick else 5.0,
+        budget=1.0 if quick else 2.0,
         claims=(
             faster("than lme-python", lme_python | fit, OURS | fit, at_least=1),
             faster("than lme-python, refit", lme_python | refit, OURS | refit, at_least=1),
@@ -120,8 +120,8 @@ def _inference(groups, quick):
         ),
         rounds=1,
         repeats=2 if quick else 5,
-        budget=1.0 if quick else 20.0,
-        timeout=120.0,
+        budget=1.0 if quick else 10.0,
+        timeout=60.0,
         warmup_groups=20,
         claims=tuple(
             within(f"{name} over the fit", OURS | {"operation": name}, fit, at_most=5)
@@ -154,7 +154,7 @@ def _crossed_inference(quick):
         entries=tuple((package, kind) for kind in kinds for package in packages),
         rounds=1,
         repeats=2 if quick else 5,
-        budget=1.0 if quick else 20.0,
+        budget=1.0 if quick else 5.0,
         timeout=120.0,
         claims=(largest("largest error of ours", "error", OURS, at_most=1e-4),),
     )
@@ -181,7 +181,7 @@ def _profile(quick):
         entries=tuple((name, "profile") for name in entries),
         rounds=1,
         repeats=2 if quick else 10,
-        budget=1.0 if quick else 20.0,
+        budget=1.0 if quick else 5.0,
         timeout=120.0,
         claims=(
             faster("than lme4", LMER, OURS, at_least=50),
@@ -208,7 +208,7 @@ def _bootstrap(quick):
         entries=tuple((name, "bootstrap") for name in ("lmmfit", "lme4", "lme_python", "mixedlm")),
         rounds=1,
         repeats=1 if quick else 5,
-        budget=1.0 if quick else 20.0,
+        budget=1.0 if quick else 5.0,
         timeout=120.0,
         claims=(
             faster("than lme4", LMER, OURS, at_least=50),
@@ -240,8 +240,8 @@ def _many(name, lhs, quick):
         entries=tuple((package, "many") for package in packages),
         rounds=1,
         repeats=1 if quick else 5,
-        budget=1.0 if quick else 15.0,
-        timeout=120.0 if quick else 300.0,
+        budget=1.0 if quick else 5.0,
+        timeout=120.0 if quick else 200.0,
         claims=(faster("than the fastest rival", RIVALS, OURS, at_least=20),),
     )
 
