@@ -134,8 +134,7 @@ def _run_worker(case, entry, problems, repeats, folder):
         message = f"no result in {case.timeout:.0f} s"
         silence = {"status": "timeout", "message": message, "limit": case.timeout}
     else:
-        lines = [line for line in error.splitlines() if line.strip()] or ["no output"]
-        silence = {"status": "failed", "message": clean(lines[-1])}
+        silence = {"status": "failed", "message": _last_words(error)}
     return rows, silence, wall
 
 
@@ -150,11 +149,16 @@ def _run_commands(case, repeats, folder):
             try:
                 row |= {"status": "ok", "seconds": [float(out.split()[-1])]}
             except (IndexError, ValueError):
-                lines = [line for line in error.splitlines() if line.strip()] or ["no output"]
-                message = clean(lines[-1]) if ended else f"no result in {case.timeout:.0f} s"
+                message = _last_words(error) if ended else f"no result in {case.timeout:.0f} s"
                 row |= {"status": "failed" if ended else "timeout", "message": message}
             _merge(rows, row)
     return list(rows.values())
+
+
+def _last_words(error):
+    """Return the line in which a program said why it ended; Rust adds notes after it."""
+    lines = [line for line in error.splitlines() if line.strip() and not line.startswith("note:")]
+    return clean(lines[-1]) if lines else "no output"
 
 
 def _run(command, folder, timeout):

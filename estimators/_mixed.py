@@ -232,6 +232,11 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ValueError
             As for fit, and with a residual structure; what was learnt before is kept.
         """
+        if hasattr(self, "response_names_") or _many.is_many(y):
+            raise ValueError(
+                "partial_fit takes one response: statistics of many are not kept. Call fit with "
+                "all rows."
+            )
         before = getattr(self, "residual_", None)
         if self.residual is not None or before is not None:
             text = self.residual if before is None else before.terms.text

@@ -163,14 +163,16 @@ def _check_rows(models):
 
 
 def _response_square(statistics):
-    """Weighted sum of squares of the response, about its mean if the model has an intercept."""
+    """Weighted sum of squares of the response, offsets taken off."""
     layout, basis = statistics.layout, statistics.basis
-    gamma, fixed = basis.pilot_fit, [*layout.fixed, len(layout.columns)]
-    direction = np.append(-gamma, 1.0)  # the response before the pilot fit was taken off
-    own = statistics.total[np.ix_(fixed, fixed)]
-    # y in the basis is (y - shift - X b) / scale; X b + y has no pilot fit
-    square = direction @ own @ direction
-    if layout.intercept in layout.fixed:
-        at = layout.fixed.index(layout.intercept)
-        square -= (direction @ own[:, at]) ** 2 / own[at, at]
-    return float(square * basis.response_scale**2 * basis.weight_unit)
+    fixed = [*layout.fixed, len(layout.columns)]
+    direction = np.append(-basis.pilot_fit, 1.0)  # the response before its fit was taken off
+    square = direction @ statistics.total[np.ix_(fixed, fixed)] @ direction
+    square *= basis.response_scale**2
+    if basis.shift[-1] and layout.intercept is not None:
+        at = layout.intercept
+        unit = basis.transform[at, at]
+        total = direction @ statistics.total[fixed, at] / unit * basis.response_scale
+        square += 2.0 * basis.shift[-1] * total
+        square += basis.shift[-1] ** 2 * statistics.total[at, at] / unit**2
+    return float(square * basis.weight_unit)

@@ -173,8 +173,8 @@ def term_hypotheses(model, type):
     tested = [term for term in terms if term.categorical or term.numeric]
     if type == 3 and model.aliased_:
         raise ValueError(
-            f"type 3 compares all combinations of levels, and {model.aliased_} were dropped: not "
-            "every combination can be estimated. Use type=1 or type=2."
+            f"type 3 needs every fixed effect, and {model.aliased_} were dropped because others "
+            "determine them. Use type=1 or type=2, or leave these columns out."
         )
     gram = _balanced_gram(terms, p) if type == 3 else _data_gram(model)
     out = {}
@@ -184,6 +184,8 @@ def term_hypotheses(model, type):
         else:
             before = [other for other in terms if other is not term and not other.contains(term)]
         rows = _left_over(gram, [j for other in before for j in other.columns], term.columns)
+        if not len(rows):  # other terms determine it
+            continue
         is_last = len(before) == len(terms) - 1
         out[term.name] = _reduce(rows) if type == 3 or (type == 2 and is_last) else rows
     return out

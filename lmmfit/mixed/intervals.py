@@ -8,6 +8,7 @@ from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.profiles import profile_intervals
 from lmmfit.mixed.profiling import parameter_names
 from lmmfit.mixed.resampling import bootstrap, parameter_values
+from lmmfit.mixed.satterthwaite import basis_factor
 from lmmfit.mixed.table import Table
 
 __all__ = ["confidence_intervals"]
@@ -133,39 +134,30 @@ def _wald(model, names, level):
 
 
 def _variance_jacobian(fit):
-    """Derivatives of log standard deviations and atanh correlations by theta and sigma."""
+    """Derivatives of log standard deviations and atanh correlations by factor and sigma.
+
+    The factor is that in the basis, by whose entries the covariance of the estimates is known.
+    """
     layout, rows = fit.statistics.layout, []
-    where = {at: t for t, at in enumerate(zip(*layout.theta_positions, strict=True))}
-    basis, k = fit.statistics.basis, len(fit.theta)
+    basis, scale = fit.statistics.basis, fit.marginal.scale
+    root = scale @ basis_factor(fit)
     sigma = np.sqrt(fit.sigma2 / basis.weight_unit) / basis.response_scale
+    places = list(zip(*layout.theta_positions, strict=True))
+
+    def slope(a, weights):
+        """Derivative of ``weights @ root[a]`` by every entry of the factor."""
+        return np.array([scale[a, row] * weights[column] for row, column in places])
+
     with np.errstate(invalid="ignore", divide="ignore"):
         for start, stop in layout.blocks:
             for a in range(start, stop):
-                own = _row_slope(fit, where, start, a, k)
-                rows.append(np.append(own / np.sum(fit.lambda_[a] ** 2), 1.0 / sigma))
+                one = root[a]
+                rows.append(np.append(slope(a, one) / (one @ one), 1.0 / sigma))
                 for b in range(a + 1, stop):
-                    rows.append(np.append(_correlation_slope(fit, where, start, a, b, k), 0.0))
-    rows.append(np.append(np.zeros(k), 1.0 / sigma))
+                    other, lengths = root[b], np.sqrt((one @ one) * (root[b] @ root[b]))
+                    value = one @ other / lengths
+                    own = slope(a, other / lengths - value * one / (one @ one))
+                    own += slope(b, one / lengths - value * other / (other @ other))
+                    rows.append(np.append(own / (1.0 - value**2), 0.0))
+    rows.append(np.append(np.zeros(len(places)), 1.0 / sigma))
     return np.array(rows)
-
-
-def _row_slope(fit, where, start, a, k):
-    """Half the derivative of the square of a row of Lambda by theta."""
-    out = np.zeros(k)
-    for c in range(start, a + 1):
-        out[where[a, c]] = fit.lambda_[a, c]
-    return out
-
-
-def _correlation_slope(fit, where, start, a, b, k):
-    one, other = fit.lambda_[a], fit.lambda_[b]
-    lengths = np.linalg.norm(one), np.linalg.norm(other)
-    value = one @ other / (lengths[0] * lengths[1])
-    out = np.zeros(k)
-    for c in range(start, b + 1):
-        if c <= a:
-            out[where[a, c]] += other[c] / (lengths[0] * lengths[1])
-            out[where[a, c]] -= value * one[c] / lengths[0] ** 2
-        out[where[b, c]] += one[c] / (lengths[0] * lengths[1])
-        out[where[b, c]] -= value * other[c] / lengths[1] ** 2
-    return out / (1.0 - value**2)

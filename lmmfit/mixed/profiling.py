@@ -13,7 +13,7 @@ import numpy as np
 
 from lmmfit.linalg import lower_factor
 from lmmfit.mixed.block_likelihood import BlockCriterion
-from lmmfit.optimize import minimize_newton
+from lmmfit.optimize import NewtonResult, minimize_newton
 
 __all__ = ["HeldParameter", "held_parameters", "parameter_names"]
 
@@ -95,6 +95,8 @@ class HeldParameter:
 
     def _minimize(self):
         """Minimise over the free parameters, from the last minimum."""
+        if not self.point.size:
+            return NewtonResult(self.point, *self._objective(self.point), 0, True, "none is free")
         result = minimize_newton(self._objective, self.point, tol=_TOL, max_iter=50)
         if np.isfinite(result.value):
             self.point = result.x
@@ -335,7 +337,7 @@ def _parameters(fit):
     found["sigma"] = ("sigma",)
     for j, name in enumerate(layout.fixed_names):
         if j not in fit.aliased:
-            found[name] = "fixed", j
+            found[f"{name} (fixed)" if name in found else name] = "fixed", j
     return found
 
 

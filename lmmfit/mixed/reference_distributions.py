@@ -83,6 +83,8 @@ class SmallSample:
     def _axes(self, L):
         """Uncorrelated linear functions that span those of L, their estimates and variances."""
         L = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        if not L.size:
+            return L, np.empty(0), np.empty(0)
         covariance = L @ self.covariance @ L.T
         unit = np.sqrt(np.where(covariance.diagonal() > 0.0, covariance.diagonal(), 1.0))
         correlation = np.linalg.eigvalsh(covariance / np.outer(unit, unit))
@@ -114,10 +116,14 @@ def fixed_map(fit, around):
 
 
 def pseudo_inverse(matrix, tol=_NO_CURVATURE):
-    """Inverse over the directions of positive curvature."""
-    values, axes = np.linalg.eigh(matrix)
+    """Inverse over the directions of positive curvature, each parameter in its own units."""
+    if not np.isfinite(matrix).all():
+        return np.full(matrix.shape, np.nan)
+    own = matrix.diagonal()
+    unit = 1.0 / np.sqrt(np.where(own > 0.0, own, 1.0))
+    values, axes = np.linalg.eigh(matrix * np.outer(unit, unit))
     used = values > tol
-    return (axes[:, used] / values[used]) @ axes[:, used].T
+    return (axes[:, used] / values[used]) @ axes[:, used].T * np.outer(unit, unit)
 
 
 def f_test(statistic, num_df, den_df, scale=1.0):

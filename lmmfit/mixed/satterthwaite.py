@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from lmmfit.linalg import lower_factor
 from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.reference_distributions import SmallSample, fixed_map, pseudo_inverse
 from lmmfit.mixed.sensitivity import Sensitivity
 
-__all__ = ["Satterthwaite"]
+__all__ = ["Satterthwaite", "basis_factor"]
 
-_STEP = 3e-4  # of the differences of the gradient, relative to theta
+_STEP = 3e-4  # of the differences of the gradient, relative to the factor
 
 
 class Satterthwaite(SmallSample):
@@ -22,13 +23,14 @@ class Satterthwaite(SmallSample):
         self._rows = around.kept
         self._back = basis.response_scale * fixed_map(fit, around)
         variance = fit.sigma2 / basis.weight_unit / basis.response_scale**2
-        moves = _theta_directions(fit)
+        lower = basis_factor(fit)
+        moves = _theta_directions(fit, lower)
         m = around.covariance
         self._covariance = variance * m
         slopes = [variance * (m @ around.slope(move) @ m) for move in moves]
         sigma = np.sqrt(variance)
         self._gradients = np.array([*slopes, 2.0 * sigma * m])
-        self.parameter_covariance = 2.0 * pseudo_inverse(_hessian(fit, moves, variance))
+        self.parameter_covariance = 2.0 * pseudo_inverse(_hessian(fit, lower, moves, variance))
 
     def df(self, L):
         """Degrees of freedom of ``L beta``, row by row."""
@@ -40,20 +42,32 @@ class Satterthwaite(SmallSample):
             return 2.0 * variance**2 / spread
 
 
-def _theta_directions(fit):
-    """Change of the relative covariance, in the basis, with each theta of the user."""
-    layout, scale = fit.statistics.layout, fit.marginal.scale
-    left = np.linalg.inv(scale) * np.sqrt(fit.statistics.basis.weight_unit)
+def basis_factor(fit):
+    """Relative covariance factor in the basis, lower triangular block by block.
+
+    Columns there have unit mean square and, where the model allows it, mean zero, so that the
+    entries are of one size and hardly depend on each other.
+    """
+    lower = np.zeros_like(fit.marginal.root)
+    for start, stop in fit.statistics.layout.blocks:
+        own = slice(start, stop)
+        lower[own, own] = lower_factor(fit.marginal.root[own, own])
+    return lower
+
+
+def _theta_directions(fit, lower):
+    """Change of the relative covariance with each entry of the factor in the basis."""
+    axes = np.eye(len(lower))
     half = [
-        np.outer(left[:, row], fit.marginal.root[:, column])
-        for row, column in zip(*layout.theta_positions, strict=True)
+        np.outer(axes[row], lower[:, column])
+        for row, column in zip(*fit.statistics.layout.theta_positions, strict=True)
     ]
     return [own + own.T for own in half]
 
 
-def _hessian(fit, moves, variance):
+def _hessian(fit, lower, moves, variance):
     """Hessian of -2 log-likelihood in (theta, sigma), sigma in units of the basis."""
-    profiled = _profiled_hessian(fit)
+    profiled = _profiled_hessian(fit, lower)
     marginal, nu = fit.marginal, _nu(fit)
     slopes = []
     for move in moves:
@@ -76,31 +90,18 @@ def _nu(fit):
     return fit.statistics.n_rows - (p if fit.method == "reml" else 0)
 
 
-def _profiled_hessian(fit):
+def _profiled_hessian(fit, lower):
     """Hessian of the profiled criterion: exact, or differences of the exact gradient."""
     criterion = profiled_criterion(fit.statistics, fit.method)
     if not isinstance(fit.statistics, CrossedStatistics):
-        return criterion.evaluate(fit.theta, order=2).hessian
-    return gradient_differences(criterion, fit.theta)
-
-
-def gradient_differences(criterion, theta):
-    """Hessian by central differences of the exact gradient.
-
-    Parameters
-    ----------
-    criterion : ProfiledCriterion or BlockCriterion
-    theta : ndarray of shape (k,)
-
-    Returns
-    -------
-    ndarray of shape (k, k)
-    """
-    k = theta.size
+        return criterion.evaluate_factor(lower, order=2)[2]
+    k = criterion.n_theta
     hessian = np.empty((k, k))
-    for t in range(k):
-        step = np.zeros(k)
-        step[t] = _STEP * max(abs(theta[t]), 0.1 * np.abs(theta).max(), 1e-3)
-        above, below = (criterion.evaluate(theta + s * step, 1).gradient for s in (1.0, -1.0))
-        hessian[t] = (above - below) / (2.0 * step[t])
+    for t, (row, column) in enumerate(zip(*fit.statistics.layout.theta_positions, strict=True)):
+        step = np.zeros_like(lower)
+        step[row, column] = _STEP * max(abs(lower[row, column]), 0.3 * abs(lower[row]).max(), 0.1)
+        above, below = (criterion.evaluate_factor(lower + s * step, order=1)[1] for s in (1, -1))
+        if above is None or below is None:  # rounding has swallowed the residual
+            return np.full((k, k), np.nan)
+        hessian[t] = (above - below) / (2.0 * step[row, column])
     return 0.5 * (hessian + hessian.T)
