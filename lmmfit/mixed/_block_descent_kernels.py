@@ -46,13 +46,16 @@ def evaluate_blocks(
     log_determinant = eliminate(
         shape, pointer, index, parent, link, roots[:n_sparse], own_gram, own_values, half, schur
     )
-    inverse, kernel = np.empty_like(schur), np.empty_like(schur)
+    chol, kernel = np.empty_like(schur), np.empty_like(schur)
     if schur.shape[0]:
-        sandwich(schur, owner, roots[n_sparse:], counts[n_sparse:], 1.0, inverse)
-        own = _invert(inverse)
+        sandwich(schur, owner, roots[n_sparse:], counts[n_sparse:], 1.0, chol)
+        own = _factor(chol)
         if not own > -np.inf:
             return np.nan, np.nan
         log_determinant += own
+    if order and schur.shape[0]:
+        inverse = chol.copy()
+        _invert_factor(inverse)
         turned = np.empty_like(roots[n_sparse:])
         for f in range(turned.shape[0]):
             for a in range(turned.shape[1]):
@@ -62,7 +65,10 @@ def evaluate_blocks(
     columns, modes = cross.copy(), np.empty_like(cross)
     square = np.zeros((c, c))
     forward(shape, pointer, index, half, own_values, columns, square)
-    _solve_dense(schur, kernel, columns[first:], modes[first:], square)
+    _solve_dense(
+        schur, chol, owner, roots[n_sparse:], counts[n_sparse:], columns[first:], modes[first:],
+        square,
+    )  # fmt: skip
     backward(shape, pointer, index, half, own_gram, own_values, columns, modes)
     rss, log_information = _profile(total, square, beta, covariance)
     if not (rss > 0.0 and nu > 0.0):
@@ -103,7 +109,10 @@ def evaluate_blocks(
     inner = _transposed_times(moved, spread)
     taken, scratch = np.zeros((k, k)), np.empty_like(spread)
     forward(shape, pointer, index, half, own_values, spread, taken)
-    _solve_dense(schur, kernel, spread[first:], scratch[first:], taken)
+    _solve_dense(
+        schur, chol, owner, roots[n_sparse:], counts[n_sparse:], spread[first:], scratch[first:],
+        taken,
+    )  # fmt: skip
     share = _transposed_times(moved, columns)
     pulls = _transposed_times(moved, residual.reshape((residual.size, 1)))
     bend = _transposed_times(_transposed(turned_slope), left)
@@ -158,8 +167,8 @@ def _transposed(a):
 
 
 @njit(fastmath=True)
-def _invert(lower):
-    """Replace the lower triangle of A by that of its inverse; return log|A|, -inf if singular."""
+def _factor(lower):
+    """Cholesky's factor in place of a lower triangle; return log|A|, -inf if singular."""
     n, log_determinant = lower.shape[0], 0.0
     for j in range(n):
         for i in range(j, n):
@@ -173,6 +182,13 @@ def _invert(lower):
                 log_determinant += np.log(s)
             else:
                 lower[i, j] = s / lower[j, j]
+    return log_determinant
+
+
+@njit(fastmath=True)
+def _invert_factor(lower):
+    """Replace a Cholesky factor by the lower triangle of the inverse."""
+    n = lower.shape[0]
     for j in range(n):  # the inverse of the factor
         lower[j, j] = 1.0 / lower[j, j]
         for i in range(j + 1, n):
@@ -186,23 +202,42 @@ def _invert(lower):
             for k in range(i, n):
                 s += lower[k, i] * lower[k, j]
             lower[i, j] = s
-    return log_determinant
 
 
 @njit(fastmath=True)
-def _solve_dense(schur, kernel, columns, modes, square):
-    """Dense rows of modes: K times the columns; these become what is left of them."""
+def _solve_dense(schur, chol, owner, roots, counts, columns, modes, square):
+    """Dense rows of modes: K times the columns; these become what is left of them.
+
+    The factor is solved with, and K not formed: beside large variances its entries cancel.
+    """
     n, c = columns.shape
+    half = np.empty((n, c))
     for i in range(n):
+        f, place = owner[i, 0], owner[i, 1]
         for x in range(c):
             s = 0.0
-            for k in range(n):
-                s += (kernel[i, k] if k <= i else kernel[k, i]) * columns[k, x]
-            modes[i, x] = s
+            for b in range(counts[f]):
+                s += roots[f, b, place] * columns[i - place + b, x]
+            for k in range(i):
+                s -= chol[i, k] * half[k, x]
+            half[i, x] = s / chol[i, i]
     for x in range(c):
         for y in range(c):
             for i in range(n):
-                square[x, y] += columns[i, x] * modes[i, y]
+                square[x, y] += half[i, x] * half[i, y]
+    for i in range(n - 1, -1, -1):
+        for x in range(c):
+            s = half[i, x]
+            for k in range(i + 1, n):
+                s -= chol[k, i] * half[k, x]
+            half[i, x] = s / chol[i, i]
+    for i in range(n):
+        f, place = owner[i, 0], owner[i, 1]
+        for x in range(c):
+            s = 0.0
+            for b in range(counts[f]):
+                s += roots[f, place, b] * half[i - place + b, x]
+            modes[i, x] = s
     for i in range(n):
         for k in range(n):
             own = schur[i, k] if k <= i else schur[k, i]
@@ -217,19 +252,25 @@ def _profile(total, square, beta, covariance):
     for i in range(p):
         for j in range(p):
             covariance[i, j] = total[i, j] - square[i, j]
-    log_determinant = _invert(covariance)
+    log_determinant = _factor(covariance)
     if not log_determinant > -np.inf:
         return np.nan, np.nan
+    rss = total[p, p] - square[p, p]
+    for i in range(p):
+        s = total[i, p] - square[i, p]
+        for j in range(i):
+            s -= covariance[i, j] * beta[j]
+        beta[i] = s / covariance[i, i]
+        rss -= beta[i] * beta[i]
+    for i in range(p - 1, -1, -1):
+        s = beta[i]
+        for j in range(i + 1, p):
+            s -= covariance[j, i] * beta[j]
+        beta[i] = s / covariance[i, i]
+    _invert_factor(covariance)
     for i in range(p):
         for j in range(i):
             covariance[j, i] = covariance[i, j]
-    rss = total[p, p] - square[p, p]
-    for i in range(p):
-        s = 0.0
-        for j in range(p):
-            s += covariance[i, j] * (total[j, p] - square[j, p])
-        beta[i] = s
-        rss -= s * (total[i, p] - square[i, p])
     return rss, log_determinant
 
 

@@ -90,52 +90,39 @@ def fixed_terms(design):
 
 def _coded_parts(spec, encoded):
     """For each column of a term: the coding of its factors, and its covariates."""
-    names, out = iter(encoded.columns), []
-    for scoped in encoded.scoped_terms:
+    out, left = [], len(encoded.columns)
+    for position, scoped in enumerate(encoded.scoped_terms):
         codings = []
         for factor in scoped.factors:
-            state = spec.encoder_state.get(str(factor.factor.expr), (None, {}))[1]
-            if "contrasts" in state:
-                codings.append((str(factor.factor.expr), _coding(state, factor.reduced)))
-            else:
-                codings.append((str(factor.factor.expr), None))
-        seen = [{} for _ in codings]
-        count = _count_columns(codings, encoded, scoped)
-        for _ in range(count):
-            pieces, own = _split_name(next(names)) if codings else [], {}
-            for piece, (factor, coding), known in zip(pieces, codings, seen, strict=True):
-                at = known.setdefault(piece, len(known))
-                own[factor if coding is not None else piece] = (
-                    None if coding is None else coding[:, at]
-                )
-            out.append(own)
+            expression = str(factor.factor.expr)
+            state = spec.encoder_state.get(expression, (None, {}))[1]
+            coded = _coding(state, factor.reduced) if "contrasts" in state else None
+            codings.append((expression, coded))
+        count = int(np.prod([1 if coded is None else coded.shape[1] for _, coded in codings]))
+        repeats = 1
+        if position == len(encoded.scoped_terms) - 1 and codings:
+            repeats = left // count  # a covariate of several columns, such as poly(x, 2)
+        left -= count * repeats
+        out += [_part(codings, k % count, k // count) for k in range(count * repeats)]
     return out
 
 
-def _count_columns(codings, encoded, scoped):
-    """Number of columns of one part of a term; covariates of several columns are alone."""
-    if len(encoded.scoped_terms) == 1:
-        return len(encoded.columns)
-    return int(np.prod([1 if coding is None else coding.shape[1] for _, coding in codings]))
+def _part(codings, k, column):
+    """Codings of the k-th product of factors, the first of which varies fastest."""
+    own = {}
+    for expression, coded in codings:
+        if coded is None:
+            own[f"{expression}[{column}]"] = None
+        else:
+            own[expression] = coded[:, k % coded.shape[1]]
+            k //= coded.shape[1]
+    return own
 
 
 def _coding(state, reduced):
     contrasts = state["contrasts"]
     matrix = contrasts.contrasts.get_coding_matrix(contrasts.levels, reduced_rank=reduced)
     return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=float)
-
-
-def _split_name(name):
-    """Split the name of a column at the colons between its factors."""
-    pieces, depth, quoted = [""], 0, False
-    for character in name:
-        quoted ^= character == "`"
-        depth += (character in "([{") - (character in ")]}")
-        if character == ":" and not depth and not quoted:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-    return pieces
 
 
 def term_hypotheses(model, type):
