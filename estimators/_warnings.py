@@ -56,6 +56,14 @@ def warn_of_fit(model, stacklevel):
                 "their variance cannot be told from the residual's. Use a grouping column "
                 "with several levels and several rows in each.", UserWarning, stacklevel,
             )  # fmt: skip
+    if many and not np.all(result.scale):
+        exact = np.flatnonzero(result.scale == 0.0)
+        names = [model.response_names_[j] for j in exact[:5]]
+        warnings.warn(
+            f"the fixed effects fit {len(exact)} of {len(result)} responses exactly, such as "
+            f"{names}: no variance is left to estimate, and the likelihood is unbounded.",
+            UserWarning, stacklevel,
+        )  # fmt: skip
     if many and not confounded and not np.all(model.converged_):
         missed = np.flatnonzero(~model.converged_)
         names = [model.response_names_[j] for j in missed[:5]]

@@ -17,6 +17,7 @@ from lmmfit.mixed._block_kernels import (
 )
 from lmmfit.mixed._descent_kernels import newton_step
 
+_FAR_FROM_ZERO = 1e-3  # relative standard deviation that may be divided by
 _KEPT = 0.25  # share of the promised decrease that a step must keep
 
 
@@ -53,8 +54,8 @@ def evaluate_blocks(
         if not own > -np.inf:
             return np.nan, np.nan
         log_determinant += own
+    inverse = chol.copy()
     if order and schur.shape[0]:
-        inverse = chol.copy()
         _invert_factor(inverse)
         turned = np.empty_like(roots[n_sparse:])
         for f in range(turned.shape[0]):
@@ -91,8 +92,8 @@ def evaluate_blocks(
             s -= columns[i, k] * beta[k]
         residual[i] = s
     _differentiate(
-        shape, pointer, index, parent, link, half, own_gram, own_values, schur, kernel, effects,
-        counts, owner, columns, residual, covariance, weight, reml, slope,
+        shape, pointer, index, parent, link, half, own_gram, own_values, schur, kernel, inverse,
+        roots, effects, counts, owner, columns, residual, covariance, weight, reml, slope,
     )  # fmt: skip
     turned_slope = _transposed_times(left, slope)
     along = _transposed_times(_transposed(turned_slope), root)
@@ -276,8 +277,8 @@ def _profile(total, square, beta, covariance):
 
 @njit(fastmath=True)
 def _differentiate(
-    shape, pointer, index, parent, link, half, gram, values, schur, kernel, effects, counts,
-    owner, columns, residual, covariance, weight, reml, slope,
+    shape, pointer, index, parent, link, half, gram, values, schur, kernel, inverse, roots,
+    effects, counts, owner, columns, residual, covariance, weight, reml, slope,
 ):  # fmt: skip
     """Derivative of the criterion to P, block-diagonal by factor."""
     n_sparse, first, p = shape.shape[0] - 1, shape[-1, 1], columns.shape[1] - 1
@@ -290,6 +291,10 @@ def _differentiate(
     product = np.empty(n)
     for i in range(n):  # T = C - C K C, its blocks on the diagonal
         f, place = owner[i, 0], owner[i, 1]
+        own = roots[n_sparse + f, 0, 0]
+        if counts[n_sparse + f] == 1 and abs(own) > _FAR_FROM_ZERO:  # no cancellation
+            sums[n_sparse + f, 0, 0] += (1.0 - inverse[i, i]) / (own * own)
+            continue
         for k in range(n):
             s = 0.0
             for j in range(n):

@@ -41,6 +41,13 @@ class ResponseProducts:
     def __len__(self):
         return len(self.square)
 
+    def take(self, chosen):
+        """Products of some of the responses."""
+        if len(chosen) == len(self):
+            return self
+        by_level = [np.ascontiguousarray(own[chosen]) for own in self.by_level]
+        return ResponseProducts(by_level, self.fixed[chosen], self.square[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class BatchFit:
@@ -136,7 +143,7 @@ def _fit_compiled(criterion, products, start, tol, n_jobs, tick, out):
     theta, outcomes = np.empty((k, n_theta)), np.zeros(k, dtype=np.int64)
     total = principal(plain.total, columns)
     q, p = criterion.q, kept.size
-    chunks = np.array_split(np.arange(k), -(-k // _AT_ONCE))
+    chunks = np.array_split(np.arange(k), max(1, -(-k // _AT_ONCE))) if k else []
 
     def run(own):
         fit_responses(

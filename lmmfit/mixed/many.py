@@ -26,6 +26,7 @@ from lmmfit.mixed.solution import fit_statistics
 __all__ = ["ManyFits", "fit_many"]
 
 _ROWS_PER_BLOCK = 4096
+_PERFECT_FIT = 1e-20  # residual share of the sum of squares below which nothing is left
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class ManyFits:
     products : ResponseProducts
         Of the responses, each in its own units.
     scale, mean : ndarray of shape (k,)
-        Units of each response, and what was taken off it.
+        Units of each response, 0 where the fixed effects reproduce it, and what was taken off.
     pilot : ndarray of shape (k, p)
         Coefficients of its least-squares fit in the basis.
     """
@@ -99,7 +100,8 @@ class ManyFits:
         beta = self.beta.copy()
         if layout.intercept in layout.fixed:
             beta[:, layout.fixed.index(layout.intercept)] -= self.mean
-        gamma = (np.linalg.solve(back, beta.T).T - self.pilot) / self.scale[:, None]
+        unit = np.where(self.scale > 0.0, self.scale, 1.0)
+        gamma = (np.linalg.solve(back, beta.T).T - self.pilot) / unit[:, None]
         out = [np.empty((m, own.size, k)) for m, own in zip(system.sizes, system.effects,
                                                             strict=True)]  # fmt: skip
         with factor.limited:
@@ -129,10 +131,11 @@ class ManyFits:
         statistics = with_response(self.statistics, self.products, j)
         layout, old = statistics.layout, self.statistics.basis
         shift, transform = old.shift.copy(), old.transform.copy()
-        shift[-1], transform[-1, -1] = self.mean[j], 1.0 / self.scale[j]
+        unit = self.scale[j] or 1.0
+        shift[-1], transform[-1, -1] = self.mean[j], 1.0 / unit
         columns = layout.fixed_positions
-        transform[:-1, -1] = -(old.transform[:-1, columns] @ self.pilot[j]) / self.scale[j]
-        basis = Basis(shift, transform, -self.pilot[j] / self.scale[j], old.weight_unit)
+        transform[:-1, -1] = -(old.transform[:-1, columns] @ self.pilot[j]) / unit
+        basis = Basis(shift, transform, -self.pilot[j] / unit, old.weight_unit)
         return fit_statistics(replace(statistics, basis=basis), self.method, start=self.theta[j])
 
 
@@ -186,10 +189,12 @@ def fit_many(design, columns, Y, method="reml", *, sample_weight=None, tol=1e-9,
     Y = Y if rows.keep is None else Y[rows.keep]
     codes = [rows.kept(own) for own in design.encode(columns)[0]]
     products, scale, mean, pilot = _summarize(statistics, rows, codes, Y)
+    fitted = np.flatnonzero(scale)  # the others are reproduced by the fixed effects
     batch = fit_batch(
-        statistics, products, method, tol=tol, max_iter=max_iter, n_jobs=n_jobs, tick=tick
-    )
-    return _publish(statistics, method, batch, products, scale, mean, pilot)
+        statistics, products.take(fitted), method, tol=tol, max_iter=max_iter, n_jobs=n_jobs,
+        tick=tick,
+    )  # fmt: skip
+    return _publish(statistics, method, batch, fitted, products, scale, mean, pilot)
 
 
 def _zero_basis(design, columns, sample_weight):
@@ -240,10 +245,15 @@ def _summarize(statistics, rows, codes, Y):
         for own, effects, out in zip(codes, layout.effects, by_level, strict=True):
             z = np.ascontiguousarray(weighted[:, random[effects]])
             add_responses(z, block, own[at], out)
+    weight = rows.weights if rows.weights.size else np.ones(len(Y))
+    exact = square <= _PERFECT_FIT * (weight @ Y**2)
     scale = np.sqrt(square / statistics.weight)
-    scale[scale == 0.0] = 1.0
-    by_level = [np.ascontiguousarray((own / scale).transpose(2, 0, 1)) for own in by_level]
-    return ResponseProducts(by_level, (left / scale).T, square / scale**2), scale, mean, pilot.T
+    scale[exact] = 0.0  # what is left is rounding
+    unit = np.where(exact, 1.0, scale)
+    by_level = [own * ~exact for own in by_level]
+    left, square = left * ~exact, square * ~exact
+    by_level = [np.ascontiguousarray((own / unit).transpose(2, 0, 1)) for own in by_level]
+    return ResponseProducts(by_level, (left / unit).T, square / unit**2), scale, mean, pilot.T
 
 
 def _column_squares(block, weights):
@@ -263,7 +273,7 @@ def _blocks(rows, basis, Y, mean):
         yield at, V, weighted, np.ascontiguousarray(Y[at] - mean)
 
 
-def _publish(statistics, method, batch, products, scale, mean, pilot):
+def _publish(statistics, method, batch, fitted, products, scale, mean, pilot):
     """Estimates in the units of the user."""
     criterion, layout, basis = (
         profiled_criterion(statistics, method), statistics.layout, statistics.basis,
@@ -272,7 +282,8 @@ def _publish(statistics, method, batch, products, scale, mean, pilot):
     kept = criterion.fixed
     columns = [layout.fixed[j] for j in kept]
     back = basis.coefficient_map(layout, columns)
-    gamma = scale[:, None] * batch.beta + pilot[:, kept]
+    gamma = pilot[:, kept].copy()
+    gamma[fitted] += scale[fitted, None] * batch.beta
     if criterion.aliased:  # what the fit gave to a dropped column goes to the others
         at = layout.fixed_positions
         gram = statistics.total[at[:, None], at]
@@ -282,15 +293,20 @@ def _publish(statistics, method, batch, products, scale, mean, pilot):
     beta[:, kept] = gamma @ back.T
     if layout.intercept in layout.fixed:
         beta[:, layout.fixed.index(layout.intercept)] += mean
-    variance = batch.rss / criterion.nu * scale**2
-    covariance[np.ix_(range(k), kept, kept)] = variance[:, None, None] * (
+    variance, deviance = np.zeros(k), np.full(k, -np.inf)
+    variance[fitted] = batch.rss / criterion.nu * scale[fitted] ** 2
+    deviance[fitted] = batch.value + 2.0 * criterion.nu * np.log(scale[fitted])
+    covariance[np.ix_(fitted, kept, kept)] = variance[fitted, None, None] * (
         back @ batch.covariance @ back.T
     )
-    lambda_ = in_user_units(criterion, batch)
+    lambda_ = np.zeros((k, criterion.q, criterion.q))
+    lambda_[fitted] = in_user_units(criterion, batch)
+    n_iter, converged, singular = np.ones(k, dtype=np.int64), np.ones(k, bool), np.zeros(k, bool)
+    n_iter[fitted], converged[fitted] = batch.n_iter, batch.converged
+    singular[fitted] = batch.singular
     rows, positions = layout.theta_positions
     return ManyFits(
         statistics, method, lambda_[:, rows, positions], lambda_, beta, covariance,
-        variance * basis.weight_unit, batch.value + 2.0 * criterion.nu * np.log(scale),
-        criterion.aliased, batch.n_iter, batch.converged, batch.singular, products, scale, mean,
-        pilot,
+        variance * basis.weight_unit, deviance, criterion.aliased, n_iter, converged, singular,
+        products, scale, mean, pilot,
     )  # fmt: skip

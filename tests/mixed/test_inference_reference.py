@@ -4,10 +4,18 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from lmmfit import LinearMixedModel, lmm
-from lmmfit.mixed import anova, coefficient_table, sensitivity, small_sample, variance_table
+from lmmfit.mixed import (
+    anova,
+    block_likelihood,
+    coefficient_table,
+    sensitivity,
+    small_sample,
+    variance_table,
+)
 from lmmfit.mixed.sensitivity import Sensitivity
 
 _ROOT = Path(__file__).parents[1] / "reference"
@@ -209,3 +217,83 @@ def _fifty_rows():
     from lmmfit.datasets import load_machines
 
     return load_machines(as_frame=True).frame.head(50)
+
+
+class TestUnits:
+    """Degrees of freedom do not depend on where a covariate is zero, nor on its unit."""
+
+    def _data(self):
+        rng = np.random.default_rng(3)
+        a, b = np.arange(240) % 20, rng.integers(0, 8, 240)
+        year = rng.integers(1995, 2021, 240)
+        wv, t = rng.normal(size=20)[a], (year - 2008) / 7
+        y = 1 + t + rng.normal(size=20)[a] + 0.6 * rng.normal(size=20)[a] * t
+        y = y + 0.5 * rng.normal(size=8)[b] + rng.normal(size=240)
+        return pandas.DataFrame({"y": y, "t": t, "a": a, "b": b, "wv": wv})
+
+    @pytest.mark.parametrize("random", ["(t | a)", "(t | a) + (1 | b)"])
+    @pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (1e6, 0.0), (7.0, 2008.0)])
+    def test_satterthwaite(self, random, factor, offset):
+        frame = self._data()
+        moved = frame.assign(t=factor * frame.t + offset)
+        one, other = (
+            small_sample(lmm(f"y ~ t + wv + {random}", own)).df(np.eye(3)[1:])
+            for own in (frame, moved)
+        )
+        np.testing.assert_allclose(other, one, rtol=1e-3)
+
+    @pytest.mark.parametrize("noise", [1.0, 1e-2, 1e-3])
+    def test_small_residuals_leave_the_groups_degrees_of_freedom(self, noise):
+        rng = np.random.default_rng(0)
+        a = np.arange(240) % 20
+        wv = rng.normal(size=20)[a]
+        y = 1 + rng.normal(size=20)[a] + noise * rng.normal(size=240)
+        model = lmm("y ~ wv + (1 | a)", pandas.DataFrame({"y": y, "wv": wv, "a": a}))
+        for ddf in _DDF.values():
+            np.testing.assert_allclose(small_sample(model, ddf).df(np.eye(2)), 18.0, rtol=1e-3)
+
+    @pytest.mark.parametrize("noise", [1e-3, 1e-4])
+    def test_small_residuals_of_crossed_factors(self, noise, monkeypatch):
+        rng = np.random.default_rng(1)
+        a, b, x = rng.integers(0, 6, 40), rng.integers(0, 5, 40), rng.normal(size=40)
+        y = 1 + x + rng.normal(size=6)[a] + rng.normal(size=5)[b] + noise * rng.normal(size=40)
+        frame = pandas.DataFrame({"x": x, "a": a, "b": b, "y": y})
+        found = []
+        for small in (48, -1):
+            monkeypatch.setattr(block_likelihood, "_SMALL", small)
+            found.append(lmm("y ~ x + (1 | a) + (1 | b)", frame))
+        wanted = {1e-3: -270.81283170, 1e-4: -404.36390565}[noise]  # lme4 1.1-31
+        for model in found:
+            assert model.converged_
+            assert model.deviance_ == pytest.approx(wanted, abs=1e-4)
+
+
+def test_dropped_terms_are_left_out(frames):
+    frame = frames["sleepstudy"].assign(twice=lambda data: 2.0 * data.Days)
+    with pytest.warns(UserWarning, match="rank-deficient"):
+        model = lmm("Reaction ~ Days + twice + (1 | Subject)", frame)
+    for type in (1, 2, "II"):
+        assert anova(model, type=type)["term"].tolist() == ["Days"]
+    with pytest.raises(ValueError, match=r"type 3 needs every fixed effect, and .'twice'."):
+        anova(model)
+
+
+def test_models_with_and_without_intercept_are_compared(frames):
+    frame = frames["sleepstudy"]
+    one = lmm("Reaction ~ 0 + Days + (1 | Subject)", frame)
+    other = lmm("Reaction ~ Days + (1 | Subject)", frame)
+    assert anova(one, other)["df"].tolist() == ["", 1]
+
+
+def test_levels_with_brackets_and_colons(frames):
+    frame = frames["machines"].assign(
+        Machine=frames["machines"]["Machine"]
+        .astype(str)
+        .map({"A": "<5)", "B": "[:]", "C": "a:b"}),
+        half=np.where(np.arange(54) % 2, "x]", "(y"),
+    )
+    plain = frames["machines"].assign(half=np.where(np.arange(54) % 2, "q", "p"))
+    formula = "score ~ Machine * half + (1 | Worker)"
+    for type in (1, 2, 3):
+        one, other = (anova(lmm(formula, own), type=type) for own in (frame, plain))
+        np.testing.assert_allclose(one["f_value"], other["f_value"], rtol=1e-6)

@@ -107,6 +107,21 @@ class TestProfile:
         cor = "cor_x.(Intercept)|c"
         assert other.row(cor)["lower"] == pytest.approx(one.row(cor)["lower"], rel=1e-4)
 
+    def test_without_random_effects(self):
+        """The likelihood of a linear model is known: n log(1 + t^2 / (n - p))."""
+        frame = crossed(3, 60)
+        model = lmm("y ~ x", frame)
+        found = profile_intervals(model)
+        t = np.sqrt(58.0 * np.expm1(1.959964**2 / 60.0))
+        half = t * model.fixed_effects_["std_error"]
+        np.testing.assert_allclose(found["upper"][1:], found["lower"][1:] + 2.0 * half, rtol=1e-5)
+
+    def test_a_fixed_effect_named_sigma(self):
+        model = lmm("y ~ sigma + (1 | c)", crossed().rename(columns={"x": "sigma"}))
+        for method in ("wald", "profile", "bootstrap"):
+            names = confidence_intervals(model, method, n_resamples=20, random_state=0)["name"]
+            assert names.tolist()[-3:] == ["sigma", "(Intercept)", "sigma (fixed)"]
+
     def test_chosen_parameters(self):
         model = lmm(CROSSED, crossed())
         assert profile_intervals(model, ["sigma"])["name"].tolist() == ["sigma"]

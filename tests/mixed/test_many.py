@@ -1,7 +1,5 @@
 """Many responses at once: each is as if it had been fitted alone."""
 
-import warnings
-
 import numpy as np
 import pandas
 import polars
@@ -150,15 +148,25 @@ class TestBadInput:
             model.fit(X, Y)
         np.testing.assert_array_equal(model.deviance_, before)
 
-    def test_a_constant_response(self):
-        X, Y = table(k=3)
-        Y[:, 1] = 4.0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    def test_responses_that_the_fixed_effects_reproduce(self):
+        X, Y = table(k=4)
+        Y[:, 1], Y[:, 3] = 4.0, 2.0 * X.x + 1.0
+        with pytest.warns(UserWarning, match=r"fit 2 of 4 responses exactly, such as \[1, 3\]"):
             model = LinearMixedModel("(1 | g) + (1 | h)").fit(X, Y)
-        np.testing.assert_allclose(model.coef_[0], LinearMixedModel("(1 | g) + (1 | h)").fit(
-            X, Y[:, 0]).coef_, rtol=1e-6)  # fmt: skip
+        alone = LinearMixedModel("(1 | g) + (1 | h)").fit(X, Y[:, 0])
+        np.testing.assert_allclose(model.coef_[0], alone.coef_, rtol=1e-6)
         assert model.intercept_[1] == pytest.approx(4.0)
+        np.testing.assert_allclose(model.coef_[3], [2.0, 0.0], atol=1e-12)
+        assert (model.sigma2_[[1, 3]] == 0.0).all()
+        assert (model.deviance_[[1, 3]] == -np.inf).all()
+        np.testing.assert_allclose(model.predict(X)[:, 3], Y[:, 3])
+        assert model.response(3).result_.saturated
+
+    def test_partial_fit_after_many_is_refused(self):
+        X, Y = table(k=2)
+        model = LinearMixedModel("(1 | g) + (1 | h)").fit(X, Y)
+        with pytest.raises(ValueError, match="statistics of many are not kept"):
+            model.partial_fit(X, Y[:, 0])
 
 
 def test_simulated_responses_can_be_fitted_at_once():
