@@ -12,7 +12,6 @@ from math import log, pi
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
-from lmmfit.linalg import semidefinite_root
 from lmmfit.mixed._block_descent_kernels import descend_blocks, evaluate_blocks
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
@@ -22,6 +21,7 @@ from lmmfit.optimize import minimize_newton
 
 __all__ = ["BlockCriterion"]
 
+_HALVINGS = 60  # of a start
 _SMALL = 48  # unknowns of the dense part below which compiled loops beat LAPACK
 
 
@@ -210,14 +210,17 @@ class BlockCriterion(ProfiledCriterion):
         return moved
 
     def descend(self, lambda_, n_em, n_newton, tol):
-        """EM steps, then Newton's method within a trust region.
+        """Newton's method within a trust region, compiled for small models.
+
+        Average information is positive semidefinite far from the optimum too, so that no EM
+        steps have to come first.
 
         Parameters
         ----------
         lambda_ : ndarray of shape (q, q)
             Block lower-triangular factor in the basis of the statistics.
         n_em, n_newton : int
-            Steps; at most, those of Newton's method.
+            EM steps, of which none are taken, and Newton steps at most.
         tol : float
             Decrease below which a Newton step is the last.
 
@@ -228,28 +231,23 @@ class BlockCriterion(ProfiledCriterion):
         """
         self.factor.log_determinant = 0.0
         at_zero = self._profile(self._total)  # the totals alone: no random effects
-        rss_at_zero = self.rss
-        n = 1
+        rss_at_zero, n = self.rss, 1
         if self._is_small:
-            theta, arguments = self._descend_small(self.pack(lambda_), 4 * n_newton, tol)
+            lambda_, arguments = self._descend_small(self.pack(lambda_), 4 * n_newton, tol)
             if arguments is not None:
-                return theta, *arguments, at_zero, rss_at_zero
-            lambda_, n = theta, n + n_newton
-            n_em = 0
-        for _ in range(n_em):
-            value, *_ = self._evaluate(self.pack(lambda_), self._identity, 1)
-            n += 1
-            if np.isnan(value):
-                lambda_ = 0.5 * lambda_
-                continue
-            lambda_ = self._em_step(lambda_)
+                return lambda_, *arguments, at_zero, rss_at_zero
+            n += n_newton
         with self.factor.limited:
-            result = minimize_newton(
-                lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
-                tol=tol, max_iter=n_newton,
-            )  # fmt: skip
+            for _ in range(_HALVINGS):
+                result = minimize_newton(
+                    lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
+                    tol=tol, max_iter=n_newton,
+                )  # fmt: skip
+                n += result.n_iter + 1
+                if np.isfinite(result.value):
+                    break
+                lambda_ = 0.5 * lambda_  # so large that rounding has swallowed the residual
         outcome = result.value, result.gradient, result.hessian
-        n += result.n_iter + 1
         return self.unpack(result.x), outcome, n, result.converged, at_zero, rss_at_zero
 
     def _descend_small(self, theta, n_newton, tol):
@@ -262,15 +260,3 @@ class BlockCriterion(ProfiledCriterion):
         if not converged or np.isnan(value):
             return where, None
         return where, ((value, *arguments[-2:]), n, True)
-
-    def _em_step(self, lambda_):
-        """Replace P of each factor by ``P - P D P / m`` (Laird and Ware 1982)."""
-        covariance = lambda_ @ lambda_.T
-        moved = np.zeros_like(covariance)
-        change = covariance @ self.derivative @ covariance
-        layout = self.statistics.layout
-        for (start, stop), owner in zip(layout.blocks, layout.owners, strict=True):
-            own = slice(start, stop)
-            part = covariance[own, own] - change[own, own] / self.system.sizes[owner]
-            moved[own, own] = semidefinite_root(part)
-        return moved
