@@ -21,6 +21,7 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks mixed
+	$(BIN)/python -m benchmarks crossed
 	$(BIN)/python -m benchmarks linalg
 
 # Each extra leaves a stamp, so that the second call has nothing to install.
