@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -359,6 +359,26 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.result_, self.design_, columns, int(n_simulations),
             np.random.default_rng(random_state), conditional=conditional, weights=sample_weight,
         )  # fmt: skip
+
+    def refit(self, X, y, sample_weight=None):
+        """Fit the same model to another response, such as a simulated one.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        LinearMixedModel
+            A new fitted estimator; this one is as it was.
+        """
+        check_is_fitted(self)
+        other = clone(self).fit(X, y, sample_weight=sample_weight)
+        if hasattr(self, "formula_"):
+            other.formula_ = self.formula_
+        return other
 
     def response(self, which):
         """The model of one of many responses, with all that follows from one.

@@ -39,7 +39,7 @@ def confidence_intervals(
     random_state : int, numpy.random.Generator or None, default=None
     n_jobs : int, optional
     progress : bool, default=False
-        The last four are those of :func:`bootstrap`.
+        The last four are those of :func:`bootstrap`; ``progress`` is for profiles too.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def confidence_intervals(
         if name not in names:
             raise ValueError(f"{name!r} is not a parameter; the parameters are {names}.")
     if method == "profile":
-        found = profile_intervals(model, wanted, level=level)
+        found = profile_intervals(model, wanted, level=level, progress=progress)
     elif method == "bootstrap":
         resamples = bootstrap(
             model, n_resamples, random_state=random_state, n_jobs=n_jobs, progress=progress

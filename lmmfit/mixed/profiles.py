@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from lmmfit.mixed.comparison import maximum_likelihood
 from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.profiling import held_parameters, parameter_names
+from lmmfit.mixed.progress import progress_bar
 from lmmfit.mixed.table import Table
 
 __all__ = ["Profile", "ProfileCurve", "profile", "profile_intervals"]
@@ -67,7 +68,7 @@ class Profile:
         return len(self.curves)
 
 
-def profile(model, parameters=None, *, level=0.99, n_points=12):
+def profile(model, parameters=None, *, level=0.99, n_points=12, progress=False):
     """Profile parameters of a model.
 
     Parameters
@@ -80,6 +81,8 @@ def profile(model, parameters=None, *, level=0.99, n_points=12):
         The curves reach to the ends of intervals of this level.
     n_points : int, default=12
         Points of a curve, about.
+    progress : bool, default=False
+        Whether to show a bar on the standard error stream.
 
     Returns
     -------
@@ -101,11 +104,16 @@ def profile(model, parameters=None, *, level=0.99, n_points=12):
     (49.51, array([-2.58,  2.58]))
     """
     held, quantile = _held(model, parameters), _quantile(level)
-    with _limited(held):
-        return Profile({one.name: _curve(one, quantile, n_points) for one in held})
+    curves = {}
+    with _limited(held), progress_bar(len(held), "profile", progress) as tick:
+        for one in held:
+            curves[one.name] = _curve(one, quantile, n_points)
+            if progress:
+                tick(1)
+    return Profile(curves)
 
 
-def profile_intervals(model, parameters=None, *, level=0.95):
+def profile_intervals(model, parameters=None, *, level=0.95, progress=False):
     """Profile-likelihood intervals.
 
     Parameters
@@ -114,6 +122,8 @@ def profile_intervals(model, parameters=None, *, level=0.95):
         Fitted; a REML fit is refitted by maximum likelihood.
     parameters : sequence of str, optional
     level : float, default=0.95
+    progress : bool, default=False
+        Whether to show a bar on the standard error stream.
 
     Returns
     -------
@@ -140,8 +150,12 @@ def profile_intervals(model, parameters=None, *, level=0.95):
     (Intercept)           1486.5  1568.5
     """
     held, quantile = _held(model, parameters), _quantile(level)
-    with _limited(held):
-        limits = np.array([_limits(one, quantile) for one in held]).reshape(-1, 2)
+    limits = np.empty((len(held), 2))
+    with _limited(held), progress_bar(len(held), "profile", progress) as tick:
+        for k, one in enumerate(held):
+            limits[k] = _limits(one, quantile)
+            if progress:
+                tick(1)
     names = np.array([one.name for one in held], dtype=object)
     return Table({"name": names, "lower": limits[:, 0], "upper": limits[:, 1]})
 

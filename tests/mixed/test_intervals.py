@@ -107,6 +107,16 @@ class TestProfile:
         cor = "cor_x.(Intercept)|c"
         assert other.row(cor)["lower"] == pytest.approx(one.row(cor)["lower"], rel=1e-4)
 
+    def test_progress(self, capsys):
+        model = lmm("y ~ x + (1 | c)", crossed())
+        quiet = profile_intervals(model)
+        assert not capsys.readouterr().err
+        loud = profile_intervals(model, progress=True)
+        assert "4/4" in capsys.readouterr().err
+        np.testing.assert_array_equal(loud["upper"], quiet["upper"])
+        profile(model, ["x"], progress=True)
+        assert "1/1" in capsys.readouterr().err
+
     def test_without_random_effects(self):
         """The likelihood of a linear model is known: n log(1 + t^2 / (n - p))."""
         frame = crossed(3, 60)
@@ -326,6 +336,17 @@ class TestSimulate:
         np.testing.assert_allclose(drawn.mean(axis=1), model.predict(frame), atol=0.12)
         np.testing.assert_allclose(drawn.std(), np.sqrt(
             model.sigma2_ + model.predict(frame).var()), rtol=0.05)  # fmt: skip
+
+    def test_refit(self):
+        frame = crossed(11, 80)
+        model = lmm(CROSSED, frame)
+        before = model.coef_.copy()
+        drawn = model.simulate(frame, random_state=0)[:, 0]
+        other = model.refit(frame, drawn)
+        same = lmm(CROSSED, frame.assign(y=drawn))
+        assert other.deviance_ == pytest.approx(same.deviance_, abs=1e-8)
+        assert other.formula_ == CROSSED
+        np.testing.assert_array_equal(model.coef_, before)
 
     def test_seed_and_bad_input(self):
         frame = crossed(10, 30)
