@@ -10,18 +10,11 @@ DISTRIBUTIONS = ("interlace-lme", "formulaic", "pandas", "numpy", "scipy")
 
 
 def formula(problem):
-    frame, random = _written_out(problem)
-    weights = frame[problem.weights].to_numpy() if problem.weights else None
-    offset = frame[problem.offset].to_numpy() if problem.offset else None
-    method = "REML" if problem.reml else "ML"
-    return lambda: interlace.fit(
-        problem.fixed_formula,
-        frame,
-        random=random,
-        method=method,
-        weights=weights,
-        offset=offset,
-    )
+    fit, constant = _fit(problem), 0.0
+    if problem.weights:
+        # Its llf leaves out the weights' own constant.
+        constant = -np.log(problem.frame[problem.weights]).sum()
+    return lambda: (fit(), constant)
 
 
 def satterthwaite(problem):
@@ -36,7 +29,7 @@ def kenward_roger(problem):
 
 def profile(problem):
     """Find the intervals it has: those of the standard deviations and correlations."""
-    model = formula(problem)()
+    model = _fit(problem)()
 
     def intervals():
         table = interlace.profile_confint(model)
@@ -63,9 +56,28 @@ def many(problem):
     return {"many": Operation(fits, "fit of each", some / problem.arrays["Y"].shape[1])}
 
 
-def describe(fit):
+def describe(result):
+    fit, constant = result
     # Its llf is the restricted one for REML.
-    return {"objective": -2 * fit.llf, "beta": fit.fe_params, "converged": fit.converged}
+    return {
+        "objective": -2 * fit.llf + constant,
+        "beta": fit.fe_params,
+        "converged": fit.converged,
+    }
+
+
+def _fit(problem):
+    frame, random = _written_out(problem)
+    weights = frame[problem.weights].to_numpy() if problem.weights else None
+    offset = frame[problem.offset].to_numpy() if problem.offset else None
+    return lambda: interlace.fit(
+        problem.fixed_formula,
+        frame,
+        random=random,
+        method="REML" if problem.reml else "ML",
+        weights=weights,
+        offset=offset,
+    )
 
 
 def _written_out(problem):
@@ -84,7 +96,7 @@ def _written_out(problem):
 
 
 def _degrees_of_freedom(problem, method, name):
-    model = formula(problem)()
+    model = _fit(problem)()
     beta = np.asarray(model.fe_params)
     return {name: Operation(lambda: {"values": method(model), "beta": beta}, f"{name} df")}
 
