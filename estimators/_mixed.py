@@ -21,13 +21,14 @@ from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
 from lmmfit.mixed.layout import INTERCEPT
-from lmmfit.mixed.modes import RandomEffects
+from lmmfit.mixed.modes import random_effects
 from lmmfit.mixed.prediction import predict_rows
 from lmmfit.mixed.residual import parse_residual, residual_columns, without_columns
 from lmmfit.mixed.residual_fit import fit_residual
 from lmmfit.mixed.residual_statistics import ResidualStatistics
 from lmmfit.mixed.solution import fit_statistics
 from lmmfit.mixed.table import Table
+from lmmfit.mixed.terms import number_groups
 
 _CALLER = 5  # frames between a warning and the call of fit
 
@@ -275,7 +276,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         columns = self._columns(X, reset=False)
         if hasattr(self, "response_names_"):
             return _many.predict_responses(self, columns, conditional, return_std)
-        found = predict_rows(
+        return predict_rows(
             self.result_,
             self.design_,
             columns,
@@ -283,11 +284,6 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return_std=return_std,
             new_levels=self.new_levels,
         )
-        if not return_std or self.residual_ is None:
-            return found
-        mean, std = found
-        more = self.sigma2_ * (self.residual_.ratios(columns) ** 2 - 1.0)
-        return mean, np.sqrt(np.maximum(std**2 + more, 0.0))
 
     def summary(self, ddf="satterthwaite"):
         """Summary of the fit in the order of lme4; prints as text, shows as HTML in notebooks.
@@ -400,23 +396,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def random_effects_(self):
         """Conditional modes and covariances of the random effects of each term."""
         self._check_one_response("random_effects_")
-        layout, found = self.design_.layout, {}
-        levels = self.statistics_.factor_levels
-        taken = [0] * layout.n_factors
-        for key, (start, stop), owner in zip(
-            self.cov_re_, layout.blocks, layout.owners, strict=True
-        ):
-            modes, first = self.result_.modes[owner], taken[owner]
-            own = slice(first, first + stop - start)
-            taken[owner] = own.stop
-            found[key] = RandomEffects(
-                self.design_.terms[len(found)].group,
-                levels[owner].labels,
-                tuple(layout.random_names[start:stop]),
-                modes.modes[:, own],
-                modes.covariance[:, own, own],
-            )
-        return found
+        return random_effects(self.result_, self.design_.layout, list(self.cov_re_))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -441,7 +421,9 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             design = self.design_ if earlier is not None else self._bind(columns)
             if y.ndim == 2:
                 result = _many.optimize_many(self, design, columns, y, weight, context)
-                _many.publish_many(self, design, result, _term_keys(design.terms))
+                _many.publish_many(
+                    self, design, result, number_groups([term.group for term in design.terms])
+                )
             else:
                 self._publish(design, self._optimize(design, columns, y, weight, earlier))
             if context is not None:
@@ -527,18 +509,15 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 "std_error": np.sqrt(result.beta_covariance.diagonal()[kept]),
             }
         )
-        self.cov_re_ = dict(zip(_term_keys(design.terms), result.block_covariances, strict=True))
+        self.cov_re_ = dict(
+            zip(
+                number_groups([term.group for term in design.terms]),
+                result.block_covariances,
+                strict=True,
+            )
+        )
         self.sigma2_, self.theta_, self.residual_ = result.sigma2, result.theta, result.residual
         self.loglik_, self.deviance_ = result.loglik, result.deviance
         self.n_iter_, self.converged_ = result.n_iter, result.converged
         self.singular_, self.boundary_report_ = bool(result.boundary), result.boundary
         self.aliased_ = [names[j] for j in result.aliased]
-
-
-def _term_keys(terms):
-    """One key for each term: the grouping factor, numbered when it comes again."""
-    keys = []
-    for term in terms:
-        again = sum(1 for other in terms[: len(keys)] if other.group == term.group)
-        keys.append(f"{term.group}.{again}" if again else term.group)
-    return keys

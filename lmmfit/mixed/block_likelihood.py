@@ -39,11 +39,7 @@ class BlockCriterion(ProfiledCriterion):
     Attributes
     ----------
     factor : BlockFactor
-        Of the last evaluation.
-    residual : ndarray of shape (n_unknowns,)
-        r of the last evaluation.
-    cross : ndarray of shape (n_unknowns, p)
-        U of the last evaluation.
+        Of the last evaluation that was not compiled.
     """
 
     def _prepare(self):
@@ -59,7 +55,7 @@ class BlockCriterion(ProfiledCriterion):
 
     def _prepare_small(self):
         """What the compiled evaluation takes beside the system."""
-        system, layout = self.system, self.statistics.layout
+        system = self.system
         order = system.sparse + system.dense
         counts = np.array([system.effects[f].size for f in order], dtype=np.int64)
         effects = np.zeros((len(order), max(counts, default=1)), dtype=np.int64)
@@ -70,7 +66,6 @@ class BlockCriterion(ProfiledCriterion):
             system.values, system.dense_gram,
         )  # fmt: skip
         self._roles = system.owner, effects, counts
-        self._places = layout.theta_positions
 
     def _small_arguments(self, theta, left_map):
         p, k = len(self.fixed), self.n_theta
@@ -79,7 +74,7 @@ class BlockCriterion(ProfiledCriterion):
         outputs = self.beta, self.covariance, self.derivative, np.empty(k + 1)
         return (
             *self._structure, self._cross, *self._roles, self._total, float(self.nu), self.reml,
-            theta, np.ascontiguousarray(left_map), *self._places, *outputs,
+            theta, np.ascontiguousarray(left_map), self._rows, self._columns, *outputs,
             np.empty((k + 1, k + 1)),
         )  # fmt: skip
 
@@ -99,23 +94,24 @@ class BlockCriterion(ProfiledCriterion):
         value = self._profile(self._total - square)
         if not order or np.isnan(value):
             return value, None, None
-        return value, *self._derivatives(columns, left_map, root, self.nu / self.rss, order)
+        weight = self.nu / self.rss
+        gradient, hessian, along = self._derivatives(columns, left_map, root, weight, order)
+        if order == 2:  # the residual variance is profiled out
+            hessian -= weight / self.rss * np.outer(along, along)
+        return value, gradient, hessian
 
     def _derivatives(self, columns, left_map, root, weight, order):
-        """Gradient and Hessian; ``weight`` is one over the residual variance."""
-        self.cross = columns[:, :-1]
-        self.residual = columns[:, -1] - self.cross @ self.beta
-        self.derivative = self._differentiate(self.factor.block_sums(), weight)
+        """Gradient, Hessian and ``r' dP/dtheta r`` at a residual variance of one over weight."""
+        cross = columns[:, :-1]
+        residual = columns[:, -1] - cross @ self.beta
+        self.derivative = self._differentiate(cross, residual, weight)
         slope = left_map.T @ self.derivative
         gradient = 2.0 * self.pack(slope @ root)
         if order < 2:
-            return gradient, None
-        moved = self._moves(left_map, root)
-        self.along = moved.T @ self.residual
-        hessian = weight * self._information(moved) + self._bend(slope @ left_map)
-        if weight == self.nu / self.rss:
-            hessian -= weight / self.rss * np.outer(self.along, self.along)
-        return gradient, hessian
+            return gradient, None, None
+        moved = self._moves(residual, left_map, root)
+        hessian = weight * self._information(moved, cross) + self._bend(slope @ left_map)
+        return gradient, hessian, moved.T @ residual
 
     def evaluate_at(self, theta, log_sigma, left_map):
         """-2 log-likelihood with the residual variance not profiled out.
@@ -152,9 +148,11 @@ class BlockCriterion(ProfiledCriterion):
         value = self.factor.log_determinant + self.rss * weight
         value += self.nu * (log(2.0 * pi) + 2.0 * log_sigma)
         gradient, hessian = np.empty(k + 1), np.empty((k + 1, k + 1))
-        gradient[:k], hessian[:k, :k] = self._derivatives(columns, left_map, root, weight, 2)
+        gradient[:k], hessian[:k, :k], along = self._derivatives(
+            columns, left_map, root, weight, 2
+        )
         gradient[k] = 2.0 * (self.nu - self.rss * weight)
-        hessian[:k, k] = hessian[k, :k] = 2.0 * weight * self.along
+        hessian[:k, k] = hessian[k, :k] = 2.0 * weight * along
         hessian[k, k] = 4.0 * self.rss * weight
         return value, gradient, hessian
 
@@ -175,21 +173,21 @@ class BlockCriterion(ProfiledCriterion):
             value += 2.0 * np.log(chol.diagonal()).sum()
         return value
 
-    def _differentiate(self, traces, weight):
+    def _differentiate(self, cross, residual, weight):
         """Derivative of the criterion to P, block-diagonal by factor."""
         system, slope = self.system, np.zeros((self.q, self.q))
-        for f, trace in enumerate(traces):
-            own, r = system.effects[f], system.by_level(self.residual, f)
+        for f, trace in enumerate(self.factor.block_sums()):
+            own, r = system.effects[f], system.by_level(residual, f)
             part = trace - weight * (r.T @ r)
-            if self.reml and self.cross.shape[1]:
-                u = system.by_level(self.cross, f)
+            if self.reml and cross.shape[1]:
+                u = system.by_level(cross, f)
                 part = part - np.tensordot(u @ self.covariance, u, axes=([0, 2], [0, 2]))
             slope[own[:, None], own] = part
         return slope
 
-    def _information(self, moved):
+    def _information(self, moved, cross):
         """``y'P V_s P V_t P y`` for the moves of every theta."""
-        share = moved.T @ self.cross
+        share = moved.T @ cross
         return self.factor.quadratic(moved) - share @ self.covariance @ share.T
 
     def _bend(self, slope):
@@ -197,12 +195,12 @@ class BlockCriterion(ProfiledCriterion):
         rows, columns = self._rows, self._columns
         return 2.0 * (columns[:, None] == columns) * slope[rows[:, None], rows]
 
-    def _moves(self, left_map, root):
+    def _moves(self, residual, left_map, root):
         """``dP/dtheta r`` for each theta, (n_unknowns, k)."""
         system = self.system
         moved = np.zeros((len(system), self.n_theta))
         for f in range(len(system.sizes)):
-            own, r = system.effects[f], system.by_level(self.residual, f)
+            own, r = system.effects[f], system.by_level(residual, f)
             for t in np.flatnonzero(np.isin(self._rows, own)):
                 first, second = left_map[own, self._rows[t]], root[own, self._columns[t]]
                 part = np.outer(r @ second, first) + np.outer(r @ first, second)

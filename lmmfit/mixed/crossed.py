@@ -9,8 +9,15 @@ from lmmfit.mixed._crossed_kernels import add_by_level, add_pairs, match_pairs
 from lmmfit.mixed._row_kernels import accumulate
 from lmmfit.mixed.layout import Basis, Layout, principal
 from lmmfit.mixed.rows import Rows
+from lmmfit.mixed.statistics import MixedStatistics
 
-__all__ = ["CrossedStatistics", "FactorProducts", "PairProducts", "factor_products"]
+__all__ = [
+    "CrossedStatistics",
+    "FactorProducts",
+    "PairProducts",
+    "factor_products",
+    "summarize_rows",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,11 +174,7 @@ class CrossedStatistics:
     def __add__(self, other):
         if not isinstance(other, CrossedStatistics):
             return NotImplemented
-        if self.layout != other.layout:
-            raise ValueError(
-                "only statistics of the same model can be added; these have the columns "
-                f"{self.layout.columns} and {other.layout.columns}."
-            )
+        self.layout.require_same(other.layout)
         other = other.rebase(self.basis)
         merged = [mine.union(new) for mine, new in zip(self.levels, other.levels, strict=True)]
         levels = tuple(own for own, _, _ in merged)
@@ -246,6 +249,33 @@ def _merge_pairs(key, sides, levels):
     values = np.zeros((index.size, *given.shape[1:]))
     add_pairs(given, position, values)
     return PairProducts(np.repeat(np.arange(len(levels[f])), np.diff(pointer)), index, values)
+
+
+def summarize_rows(layout, vectors, y, codes, levels, *, sample_weight=None, basis=None):
+    """Statistics of the kind that the number of grouping factors asks for.
+
+    Parameters
+    ----------
+    layout : Layout
+    vectors : list of ndarray of shape (n,)
+        The columns of V; None stands for a column of ones.
+    y : ndarray of shape (n,)
+    codes : list of ndarray of shape (n,), int64
+        Level of each row, by factor.
+    levels : list of GroupLevels
+    sample_weight : ndarray of shape (n,), optional
+    basis : Basis, optional
+
+    Returns
+    -------
+    MixedStatistics or CrossedStatistics
+        The latter for several grouping factors.
+    """
+    options = {"sample_weight": sample_weight, "basis": basis}
+    if len(levels) > 1:
+        return CrossedStatistics.from_columns(layout, vectors, y, codes, levels, **options)
+    code, level = (codes[0], levels[0]) if levels else (None, None)
+    return MixedStatistics.from_columns(layout, vectors, y, code, level, **options)
 
 
 def factor_products(statistics):

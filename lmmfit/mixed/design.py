@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmfit.mixed.column_notes import ColumnNotes, note_columns
-from lmmfit.mixed.crossed import CrossedStatistics
+from lmmfit.mixed.crossed import summarize_rows
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.formula import FormulaSource, parse_plain, split_offset
 from lmmfit.mixed.layout import INTERCEPT, Layout
-from lmmfit.mixed.statistics import MixedStatistics
 from lmmfit.mixed.terms import RandomTerm, parse_random
 
 __all__ = ["Design", "bind_design", "evaluate_expression", "require_column"]
@@ -147,14 +146,10 @@ class Design:
         """
         offset = self.offset(columns)
         y = y if offset is None else y - offset
-        vectors, (codes, levels) = self.vectors(columns), self.encode(columns)
-        options = {"sample_weight": sample_weight, "basis": basis}
-        if len(levels) > 1:
-            return CrossedStatistics.from_columns(
-                self.layout, vectors, y, codes, levels, **options
-            )
-        codes, levels = (codes[0], levels[0]) if levels else (None, None)
-        return MixedStatistics.from_columns(self.layout, vectors, y, codes, levels, **options)
+        return summarize_rows(
+            self.layout, self.vectors(columns), y, *self.encode(columns),
+            sample_weight=sample_weight, basis=basis,
+        )  # fmt: skip
 
 
 def bind_design(columns, random=None, fixed=None, fit_intercept=True):

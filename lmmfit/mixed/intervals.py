@@ -139,9 +139,9 @@ def _variance_jacobian(fit):
     The factor is that in the basis, by whose entries the covariance of the estimates is known.
     """
     layout, rows = fit.statistics.layout, []
-    basis, scale = fit.statistics.basis, fit.marginal.scale
+    scale = fit.marginal.scale
     root = scale @ basis_factor(fit)
-    sigma = np.sqrt(fit.sigma2 / basis.weight_unit) / basis.response_scale
+    sigma = np.sqrt(fit.sigma2) / fit.statistics.basis.sigma_unit
     places = list(zip(*layout.theta_positions, strict=True))
 
     def slope(a, weights):

@@ -31,7 +31,7 @@ class KenwardRoger(SmallSample):
         super().__init__(fit)
         around = Sensitivity(fit)
         basis = fit.statistics.basis
-        variance = fit.sigma2 / basis.weight_unit / basis.response_scale**2
+        variance = fit.sigma2 / basis.sigma_unit**2
         self._rows = around.kept
         self._back = basis.response_scale * fixed_map(fit, around)
         directions = _covariance_directions(fit)

@@ -91,6 +91,14 @@ class Layout:
         """Column of V that holds the intercept, or None."""
         return self.columns.index(INTERCEPT) if INTERCEPT in self.columns else None
 
+    def require_same(self, other):
+        """Raise a ValueError unless statistics of another layout can be added to these."""
+        if self != other:
+            raise ValueError(
+                "only statistics of the same model can be added; these have the columns "
+                f"{self.columns} and {other.columns}."
+            )
+
     @property
     def fixed_names(self):
         """Names of the fixed effects."""
@@ -237,6 +245,26 @@ class Basis:
     def response_scale(self):
         """Units of the response in one unit of the basis."""
         return 1.0 / self.transform[-1, -1]
+
+    @property
+    def sigma_unit(self):
+        """Residual standard deviation of the user in one of the basis."""
+        return self.response_scale * np.sqrt(self.weight_unit)
+
+    def relative_root(self, layout, lambda_):
+        """Square root, in the basis, of the relative covariance of random effects.
+
+        Parameters
+        ----------
+        layout : Layout
+        lambda_ : ndarray of shape (..., q, q)
+            The user's relative covariance factor, or a stack of them.
+
+        Returns
+        -------
+        ndarray of shape (..., q, q)
+        """
+        return np.linalg.solve(self.random_map(layout), lambda_) * np.sqrt(self.weight_unit)
 
     def change(self, layout, other):
         """Matrix M with (V in other) = (V in self) @ M."""

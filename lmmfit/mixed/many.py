@@ -19,9 +19,10 @@ from lmmfit.mixed.batch import (
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.criterion import profiled_criterion
+from lmmfit.mixed.crossed import summarize_rows
 from lmmfit.mixed.layout import Basis
 from lmmfit.mixed.rows import Rows, take_rows
-from lmmfit.mixed.solution import fit_statistics
+from lmmfit.mixed.solution import fit_statistics, give_to_kept
 
 __all__ = ["ManyFits", "fit_many"]
 
@@ -96,7 +97,7 @@ class ManyFits:
         factor, k = BlockFactor(system), len(self)
         scale = basis.random_map(layout)
         back = basis.coefficient_map(layout, layout.fixed)
-        roots = np.linalg.solve(scale, self.lambda_) * np.sqrt(basis.weight_unit)
+        roots = basis.relative_root(layout, self.lambda_)
         beta = self.beta.copy()
         if layout.intercept in layout.fixed:
             beta[:, layout.fixed.index(layout.intercept)] -= self.mean
@@ -181,13 +182,19 @@ def fit_many(design, columns, Y, method="reml", *, sample_weight=None, tol=1e-9,
     _check_finite(Y)
     offset = design.offset(columns)
     Y = Y if offset is None else Y - offset[:, None]
-    statistics = design.summarize(columns, np.zeros(len(Y)), sample_weight=sample_weight,
-                                  basis=_zero_basis(design, columns, sample_weight))  # fmt: skip
-    rows = Rows.check(
-        design.layout, design.vectors(columns), np.zeros(len(Y)), sample_weight, statistics.basis
+    nothing, vectors, (codes, levels) = (
+        np.zeros(len(Y)),
+        design.vectors(columns),
+        design.encode(columns),
     )
+    rows = Rows.check(design.layout, vectors, nothing, sample_weight)
+    rows = replace(rows, basis=_without_response(rows.basis))
+    statistics = summarize_rows(
+        design.layout, vectors, nothing, codes, levels, sample_weight=sample_weight,
+        basis=rows.basis,
+    )  # fmt: skip
     Y = Y if rows.keep is None else Y[rows.keep]
-    codes = [rows.kept(own) for own in design.encode(columns)[0]]
+    codes = [rows.kept(own) for own in codes]
     products, scale, mean, pilot = _summarize(statistics, rows, codes, Y)
     fitted = np.flatnonzero(scale)  # the others are reproduced by the fixed effects
     batch = fit_batch(
@@ -197,16 +204,10 @@ def fit_many(design, columns, Y, method="reml", *, sample_weight=None, tol=1e-9,
     return _publish(statistics, method, batch, fitted, products, scale, mean, pilot)
 
 
-def _zero_basis(design, columns, sample_weight):
-    """A basis for the columns; that of the response is left as it is."""
-    rows = Rows.check(
-        design.layout, design.vectors(columns), np.zeros(len(columns)), sample_weight
-    )
-    basis, transform = rows.basis, rows.basis.transform.copy()
-    transform[:, -1] = 0.0
-    transform[-1, -1] = 1.0
-    shift = basis.shift.copy()
-    shift[-1] = 0.0
+def _without_response(basis):
+    """The basis of the columns; the response is left as it is."""
+    transform, shift = basis.transform.copy(), basis.shift.copy()
+    transform[:, -1], transform[-1, -1], shift[-1] = 0.0, 1.0, 0.0
     return Basis(shift, transform, np.zeros_like(basis.pilot_fit), basis.weight_unit)
 
 
@@ -282,13 +283,8 @@ def _publish(statistics, method, batch, fitted, products, scale, mean, pilot):
     kept = criterion.fixed
     columns = [layout.fixed[j] for j in kept]
     back = basis.coefficient_map(layout, columns)
-    gamma = pilot[:, kept].copy()
+    gamma = np.array(give_to_kept(criterion, pilot))
     gamma[fitted] += scale[fitted, None] * batch.beta
-    if criterion.aliased:  # what the fit gave to a dropped column goes to the others
-        at = layout.fixed_positions
-        gram = statistics.total[at[:, None], at]
-        share = np.linalg.solve(gram[np.ix_(kept, kept)], gram[np.ix_(kept, criterion.aliased)])
-        gamma += pilot[:, criterion.aliased] @ share.T
     beta, covariance = np.zeros((k, p)), np.zeros((k, p, p))
     beta[:, kept] = gamma @ back.T
     if layout.intercept in layout.fixed:

@@ -47,7 +47,7 @@ class Marginal:
         self.fit, self.system = fit, BlockSystem.of(statistics)
         self.factor = BlockFactor(self.system)
         self.scale = basis.random_map(layout)
-        self.root = np.linalg.solve(self.scale, fit.lambda_) * np.sqrt(basis.weight_unit)
+        self.root = basis.relative_root(layout, fit.lambda_)
         self.back = basis.coefficient_map(layout, layout.fixed)
         self.factor.update(self.root)
         columns = self.system.cross.copy()

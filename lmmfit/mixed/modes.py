@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["GroupModes", "RandomEffects", "group_modes"]
+__all__ = ["GroupModes", "RandomEffects", "group_modes", "random_effects"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,3 +140,29 @@ def group_modes(fit, factor=0):
     return GroupModes(
         basis.response_scale * own[:, :, -1], variance * spread, own[:, :, :-1] @ back
     )
+
+
+def random_effects(fit, layout, keys):
+    """Random effects of every term.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    layout : Layout
+    keys : list of str
+        One for each term.
+
+    Returns
+    -------
+    dict of str to RandomEffects
+    """
+    found, taken = {}, [0] * layout.n_factors
+    for key, (start, stop), owner in zip(keys, layout.blocks, layout.owners, strict=True):
+        modes, levels = fit.modes[owner], fit.statistics.factor_levels[owner]
+        own = slice(taken[owner], taken[owner] + stop - start)
+        taken[owner] = own.stop
+        found[key] = RandomEffects(
+            ":".join(levels.names), levels.labels, tuple(layout.random_names[start:stop]),
+            modes.modes[:, own], modes.covariance[:, own, own],
+        )  # fmt: skip
+    return found

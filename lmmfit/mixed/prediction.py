@@ -78,7 +78,10 @@ def predict_rows(
     mean[unseen] = np.nan
     if not return_std:
         return mean
-    std = np.sqrt(fit.sigma2 + fitted_variance(fit, vectors, codes, n))
+    residual = fit.sigma2
+    if fit.residual is not None:  # that of the row's stratum
+        residual = residual * fit.residual.ratios(columns) ** 2
+    std = np.sqrt(residual + fitted_variance(fit, vectors, codes, n))
     std[unseen] = np.nan
     return mean, std
 

@@ -5,6 +5,7 @@ parameter; where it reaches the normal quantile, the interval ends (Bates and Wa
 chapter 6; Bates et al. 2015, section 5.1). Maximum likelihood throughout.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,8 +174,6 @@ def _held(model, parameters):
 
 
 def _limited(held):
-    from contextlib import nullcontext
-
     return held[0].criterion.factor.limited if held else nullcontext()
 
 

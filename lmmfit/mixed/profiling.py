@@ -13,6 +13,7 @@ import numpy as np
 
 from lmmfit.linalg import lower_factor
 from lmmfit.mixed.block_likelihood import BlockCriterion
+from lmmfit.mixed.terms import number_groups
 from lmmfit.optimize import NewtonResult, minimize_newton
 
 __all__ = ["HeldParameter", "held_parameters", "parameter_names"]
@@ -48,10 +49,9 @@ class HeldParameter:
     ceiling = np.inf
 
     def __init__(self, criterion, fit, name):
-        basis = fit.statistics.basis
         self.criterion, self.name = criterion, name
         self.minimum = fit.deviance - criterion.constant
-        self.unit = basis.response_scale * np.sqrt(basis.weight_unit)  # of sigma in the basis
+        self.unit = fit.statistics.basis.sigma_unit
         self.log_sigma = 0.5 * np.log(fit.sigma2) - np.log(self.unit)
         self.left = criterion._inverse_map
         self.estimate = self.scale = float(np.sqrt(fit.sigma2))
@@ -328,7 +328,8 @@ def parameter_names(fit):
 def _parameters(fit):
     """Kind and place of every parameter, by name."""
     layout, found = fit.statistics.layout, {}
-    for key, (start, stop) in zip(_group_keys(fit), layout.blocks, strict=True):
+    groups = [":".join(fit.statistics.factor_levels[own].names) for own in layout.owners]
+    for key, (start, stop) in zip(number_groups(groups), layout.blocks, strict=True):
         names = layout.random_names
         for a in range(start, stop):
             found[f"sd_{names[a]}|{key}"] = "sd", a
@@ -339,16 +340,6 @@ def _parameters(fit):
         if j not in fit.aliased:
             found[f"{name} (fixed)" if name in found else name] = "fixed", j
     return found
-
-
-def _group_keys(fit):
-    """A key for each block: the factor, numbered when it comes again."""
-    groups = [
-        ":".join(fit.statistics.factor_levels[owner].names)
-        for owner in fit.statistics.layout.owners
-    ]
-    again = [groups[:k].count(group) for k, group in enumerate(groups)]
-    return [f"{g}.{k}" if k else g for g, k in zip(groups, again, strict=True)]
 
 
 def _turned(criterion, fit, first):

@@ -202,8 +202,7 @@ def _parameters(fit, criterion, batch):
     columns = [layout.fixed[j] for j in criterion.fixed]
     back = basis.coefficient_map(layout, columns)
     beta = fit.beta[criterion.fixed] + basis.response_scale * batch.beta @ back.T
-    unit = basis.response_scale * np.sqrt(basis.weight_unit)
-    sigma = unit * np.sqrt(batch.rss / criterion.nu)
+    sigma = basis.sigma_unit * np.sqrt(batch.rss / criterion.nu)
     return _values(fit, in_user_units(criterion, batch), sigma, beta)
 
 

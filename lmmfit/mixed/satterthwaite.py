@@ -22,7 +22,7 @@ class Satterthwaite(SmallSample):
         basis = fit.statistics.basis
         self._rows = around.kept
         self._back = basis.response_scale * fixed_map(fit, around)
-        variance = fit.sigma2 / basis.weight_unit / basis.response_scale**2
+        variance = fit.sigma2 / basis.sigma_unit**2
         lower = basis_factor(fit)
         moves = _theta_directions(fit, lower)
         m = around.covariance

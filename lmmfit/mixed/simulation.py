@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg.lapack import dpstrf
 
 from lmmfit.mixed.batch import ResponseProducts
+from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.crossed import factor_products
 from lmmfit.mixed.prediction import predict_rows
@@ -90,22 +91,16 @@ def simulate_products(fit, n_simulations, rng):
         If several grouping factors have too many levels for one matrix of their products.
     """
     basis = fit.statistics.basis
-    sigma = np.sqrt(fit.sigma2 / basis.weight_unit) / basis.response_scale
+    sigma = np.sqrt(fit.sigma2) / basis.sigma_unit
+    root = basis.relative_root(fit.statistics.layout, fit.lambda_)
+    simulate = _simulate_several
     if fit.statistics.layout.n_factors == 1:
-        return _simulate_one_factor(fit, n_simulations, rng, sigma)
-    return _simulate_several(fit, n_simulations, rng, sigma)
+        simulate = _simulate_one_factor
+    return simulate(fit.statistics, sigma, root, n_simulations, rng)
 
 
-def _basis_root(fit):
-    """Square root of the relative covariance of the random effects in the basis."""
-    basis = fit.statistics.basis
-    scale = basis.random_map(fit.statistics.layout)
-    return np.linalg.solve(scale, fit.lambda_) * np.sqrt(basis.weight_unit)
-
-
-def _simulate_one_factor(fit, k, rng, sigma):
+def _simulate_one_factor(statistics, sigma, lower, k, rng):
     """Level by level: Z'e, then what is left of X'e, then of e'e."""
-    statistics = fit.statistics
     (part,), layout = factor_products(statistics)[0], statistics.layout
     m, q, p = len(part), part.gram.shape[1], len(layout.fixed)
     values, axes = np.linalg.eigh(part.gram)
@@ -114,7 +109,7 @@ def _simulate_one_factor(fit, k, rng, sigma):
     inverse = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0.0)
     gram, cross = part.gram, part.cross[:, :, :p]
     scores = np.einsum("gba,gbp->gap", axes * inverse[:, None, :], cross)  # (G^+/2)' C
-    effects = sigma * rng.standard_normal((k, m, q)) @ _basis_root(fit).T
+    effects = sigma * rng.standard_normal((k, m, q)) @ lower.T
     z = sigma * rng.standard_normal((k, m, q)) * used
     zy = np.einsum("gab,kgb->kga", gram, effects)
     noise = np.einsum("gab,gb,kgb->kga", axes, length, z)
@@ -131,9 +126,9 @@ def _simulate_one_factor(fit, k, rng, sigma):
     return ResponseProducts([zy + noise], fixed, square)
 
 
-def _simulate_several(fit, k, rng, sigma):
+def _simulate_several(statistics, sigma, lower, k, rng):
     """All columns at once: a pivoted Cholesky factor of their products."""
-    statistics, system = fit.statistics, BlockSystem.of(fit.statistics)
+    system = BlockSystem.of(statistics)
     N, p = len(system), len(statistics.layout.fixed)
     if N + p > _LARGEST:
         raise ValueError(
@@ -143,7 +138,6 @@ def _simulate_several(fit, k, rng, sigma):
     products = _all_products(system, statistics)
     root = _semidefinite_root(products, products.diagonal())
     effects = np.zeros((k, N + p))
-    lower = _basis_root(fit)
     for f, own in enumerate(system.effects):
         drawn = rng.standard_normal((k, system.sizes[f], own.size)) @ lower[own[:, None], own].T
         effects[:, system.rows(f)] = sigma * drawn.reshape(k, -1)
@@ -161,8 +155,6 @@ def _simulate_several(fit, k, rng, sigma):
 
 def _all_products(system, statistics):
     """Products of all columns of Z and X with each other."""
-    from lmmfit.mixed.block_factor import BlockFactor
-
     N, p = len(system), len(statistics.layout.fixed)
     products = np.empty((N + p, N + p))
     factor = BlockFactor(system)

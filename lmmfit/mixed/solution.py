@@ -196,16 +196,34 @@ def fit_statistics(statistics, method="reml", *, start=None, tol=1e-9, max_iter=
     )  # fmt: skip
 
 
+def give_to_kept(criterion, coefficients):
+    """Let the other columns have what a least-squares fit gave to those that were dropped.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion or BlockCriterion
+    coefficients : ndarray of shape (..., p)
+        In the basis.
+
+    Returns
+    -------
+    ndarray of shape (..., n_kept)
+    """
+    kept, aliased = criterion.fixed, criterion.aliased
+    if not aliased:
+        return coefficients
+    gram = principal(criterion.statistics.total, criterion.statistics.layout.fixed)
+    share = np.linalg.solve(gram[kept][:, kept], gram[kept][:, aliased])
+    return coefficients[..., kept] + coefficients[..., aliased] @ share.T
+
+
 def _fixed_effects(criterion):
     """Fixed effects and their covariance over sigma2, in the user's units."""
     statistics, kept, aliased = criterion.statistics, criterion.fixed, criterion.aliased
     layout, basis = statistics.layout, statistics.basis
     columns, pilot = tuple(layout.fixed[j] for j in kept), basis.pilot_fit
     back = basis.coefficient_map(layout, columns)
-    if aliased:  # what the pilot fit gave to a dropped column goes to the others
-        gram = principal(statistics.total, layout.fixed)
-        share = np.linalg.solve(gram[kept][:, kept], gram[kept][:, aliased])
-        pilot = pilot[kept] + share @ pilot[aliased]
+    pilot = give_to_kept(criterion, pilot)
     beta = basis.response_scale * (back @ (criterion.beta - pilot))
     if layout.intercept in columns:
         beta[columns.index(layout.intercept)] += basis.shift[-1]

@@ -166,11 +166,7 @@ class MixedStatistics:
     def __add__(self, other):
         if not isinstance(other, MixedStatistics):
             return NotImplemented
-        if self.layout != other.layout:
-            raise ValueError(
-                "only statistics of the same model can be added; these have the columns "
-                f"{self.layout.columns} and {other.layout.columns}."
-            )
+        self.layout.require_same(other.layout)
         other = other.rebase(self.basis)
         products, counts, levels = self.products, self.counts, self.levels
         if levels is not None:

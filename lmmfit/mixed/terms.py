@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["RandomTerm", "parse_random", "split_formula", "split_sum"]
+__all__ = ["RandomTerm", "number_groups", "parse_random", "split_formula", "split_sum"]
 
 _OPENING, _CLOSING = "([{", ")]}"
 
@@ -105,6 +105,28 @@ def _parse_random(text):
     if repeated:
         raise _error(text, min(repeated), "stands there twice")
     return tuple(terms)
+
+
+def number_groups(groups):
+    """One key for each random term: its grouping factor, numbered when it comes again.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Name of the grouping factor of each term.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from lmmfit.mixed.terms import number_groups
+    >>> number_groups(["Subject", "Item", "Subject"])
+    ['Subject', 'Item', 'Subject.1']
+    """
+    again = [groups[:k].count(group) for k, group in enumerate(groups)]
+    return [f"{g}.{k}" if k else g for g, k in zip(groups, again, strict=True)]
 
 
 def split_formula(formula):
