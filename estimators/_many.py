@@ -5,9 +5,8 @@ import copy
 import numpy as np
 
 from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
-from lmmfit.mixed.layout import INTERCEPT
+from lmmfit.estimators._publish import publish
 from lmmfit.mixed.prediction import predict_many, predict_rows
-from lmmfit.mixed.table import Table
 
 _PER_TASK = 256  # responses that one callback task covers
 
@@ -49,34 +48,6 @@ def n_tasks(k):
     return k // _PER_TASK
 
 
-def publish_many(model, design, result, term_keys):
-    """Set the fitted attributes: the first axis is that of the responses."""
-    names = design.layout.fixed_names
-    kept = [j for j in range(len(names)) if j not in result.aliased]
-    slopes = [j for j, name in enumerate(names) if name != INTERCEPT]
-    k = len(result)
-    model.design_, model.result_, model.statistics_ = design, result, result.statistics
-    model.coef_ = result.beta[:, slopes]
-    model.intercept_ = (
-        result.beta[:, names.index(INTERCEPT)] if INTERCEPT in names else np.zeros(k)
-    )
-    errors = np.sqrt(np.diagonal(result.beta_covariance, axis1=1, axis2=2)[:, kept])
-    model.fixed_effects_ = Table(
-        {
-            "response": np.repeat(np.array(model.response_names_, dtype=object), len(kept)),
-            "name": np.tile(np.array([names[j] for j in kept], dtype=object), k),
-            "estimate": result.beta[:, kept].ravel(),
-            "std_error": errors.ravel(),
-        }
-    )
-    model.cov_re_ = dict(zip(term_keys, result.block_covariances, strict=True))
-    model.sigma2_, model.theta_, model.residual_ = result.sigma2, result.theta, None
-    model.deviance_, model.loglik_ = result.deviance, -0.5 * result.deviance
-    model.n_iter_, model.converged_ = result.n_iter, result.converged
-    model.singular_, model.boundary_report_ = result.singular, ()
-    model.aliased_ = [names[j] for j in result.aliased]
-
-
 def predict_responses(model, columns, conditional, return_std):
     """Predictions of all responses, (n, k)."""
     if not return_std:
@@ -107,5 +78,5 @@ def one_response(model, which):
         which = names.index(which)
     one = copy.copy(model)
     del one.response_names_
-    one._publish(model.design_, model.result_.response(int(which)))
+    publish(one, model.design_, model.result_.response(int(which)))
     return one

@@ -15,20 +15,18 @@ from sklearn.utils.validation import (
 from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.estimators import _many
 from lmmfit.estimators._parameters import check_parameters
+from lmmfit.estimators._publish import publish
 from lmmfit.estimators._targets import check_targets
 from lmmfit.estimators._warnings import warn_of_fit
 from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import bind_design
 from lmmfit.mixed.formula import mentioned_columns
-from lmmfit.mixed.layout import INTERCEPT
 from lmmfit.mixed.modes import random_effects
 from lmmfit.mixed.prediction import predict_rows
 from lmmfit.mixed.residual import parse_residual, residual_columns, without_columns
 from lmmfit.mixed.residual_fit import fit_residual
 from lmmfit.mixed.residual_statistics import ResidualStatistics
 from lmmfit.mixed.solution import fit_statistics
-from lmmfit.mixed.table import Table
-from lmmfit.mixed.terms import number_groups
 
 _CALLER = 5  # frames between a warning and the call of fit
 
@@ -421,11 +419,9 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             design = self.design_ if earlier is not None else self._bind(columns)
             if y.ndim == 2:
                 result = _many.optimize_many(self, design, columns, y, weight, context)
-                _many.publish_many(
-                    self, design, result, number_groups([term.group for term in design.terms])
-                )
             else:
-                self._publish(design, self._optimize(design, columns, y, weight, earlier))
+                result = self._optimize(design, columns, y, weight, earlier)
+            publish(self, design, result)
             if context is not None:
                 context.call_on_fit_task_end(estimator=self, X=X, y=y)
         except BaseException:
@@ -493,31 +489,3 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 f"{what} is of one response, and this model was fitted to "
                 f"{len(self.response_names_)}: take one by response(name)."
             )
-
-    def _publish(self, design, result):
-        """Set the fitted attributes."""
-        names = design.layout.fixed_names
-        kept = [j for j in range(len(names)) if j not in result.aliased]
-        slopes = [j for j, name in enumerate(names) if name != INTERCEPT]
-        self.design_, self.result_, self.statistics_ = design, result, result.statistics
-        self.coef_ = result.beta[slopes]
-        self.intercept_ = float(result.beta[names.index(INTERCEPT)]) if INTERCEPT in names else 0.0
-        self.fixed_effects_ = Table(
-            {
-                "name": np.array([names[j] for j in kept], dtype=object),
-                "estimate": result.beta[kept],
-                "std_error": np.sqrt(result.beta_covariance.diagonal()[kept]),
-            }
-        )
-        self.cov_re_ = dict(
-            zip(
-                number_groups([term.group for term in design.terms]),
-                result.block_covariances,
-                strict=True,
-            )
-        )
-        self.sigma2_, self.theta_, self.residual_ = result.sigma2, result.theta, result.residual
-        self.loglik_, self.deviance_ = result.loglik, result.deviance
-        self.n_iter_, self.converged_ = result.n_iter, result.converged
-        self.singular_, self.boundary_report_ = bool(result.boundary), result.boundary
-        self.aliased_ = [names[j] for j in result.aliased]
