@@ -3,11 +3,10 @@
 from contextlib import nullcontext
 
 import numpy as np
-from scipy.linalg.blas import dsymm
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from lmmfit._threads import one_blas_thread
 from lmmfit.mixed import _block_kernels as kernels
+from lmmfit.mixed.schur import EliminationOrder, SchurFactor
 
 __all__ = ["BlockFactor"]
 
@@ -34,8 +33,10 @@ class BlockFactor:
         self._gram, self._values = np.empty_like(system.gram), np.empty_like(system.values)
         self._half = np.empty_like(system.gram)
         self._schur = np.empty_like(system.dense_gram)
-        self._upper = np.empty_like(system.dense_gram)
+        self._scaled = np.empty_like(system.dense_gram)
         self._kernel = np.empty_like(system.dense_gram)
+        self._dense = SchurFactor(system.order)
+        self._inverse, self._whole = None, False
         q = system.gram.shape[1]
         self._sparse_roots = np.zeros((len(system.sparse), q, q))
         self._dense_roots = np.zeros((len(system.dense), q, q))
@@ -70,17 +71,15 @@ class BlockFactor:
             self._values, self._half, self._schur,
         )  # fmt: skip
         self._inverse = None
-        if not system.n_dense:
-            return bool(np.isfinite(self.log_determinant))
-        kernels.sandwich(
-            self._schur, system.owner, self._dense_roots, self._widths, 1.0, self._upper
-        )
-        # the lower triangle of a C array is the upper one of its transpose, as LAPACK sees it
-        self._factor, info = dpotrf(self._upper.T, lower=0, clean=0, overwrite_a=1)
-        if info:
-            return False
-        self.log_determinant += 2.0 * np.log(self._factor.diagonal()).sum()
+        if system.n_dense:
+            self._sandwich(self._schur, self._dense_roots, 1.0, self._scaled)
+            self.log_determinant += self._dense.update(self._scaled)
         return bool(np.isfinite(self.log_determinant))
+
+    def _sandwich(self, matrix, roots, diagonal, out):
+        """Write ``R'A R``, plus a diagonal, for R block-diagonal by level."""
+        roots = np.ascontiguousarray(roots)
+        kernels.sandwich(matrix, self.system.owner, roots, self._widths, diagonal, out)
 
     def _set_roots(self, root):
         system = self.system
@@ -120,7 +119,7 @@ class BlockFactor:
             own = columns[first:]
             modes[first:] = self._apply_kernel(own)
             square += own.T @ modes[first:]
-            own -= self._apply(self._schur, modes[first:])
+            kernels.multiply_lower(self._schur, modes[first:], own)
         kernels.backward(*self.tree, self._half, self._gram, self._values, columns, modes)
         return modes, square
 
@@ -184,7 +183,7 @@ class BlockFactor:
         blocks = np.empty((n_nodes if each else 0, q, q))
         kernels.select(
             *self.tree, system.parent, system.link, self._half, self._gram, self._values,
-            self.kernel(), np.empty_like(self._values), np.empty_like(self._gram), sums,
+            self.kernel(whole=False), np.empty_like(self._values), np.empty_like(self._gram), sums,
             blocks,
         )  # fmt: skip
         out = [None] * len(system.sizes)
@@ -199,11 +198,8 @@ class BlockFactor:
 
     def _apply_kernel(self, columns):
         """K @ columns for the dense part."""
-        if self._inverse is not None:
-            return self._apply(self.kernel(), columns)
         inner = self._by_level(columns, self._dense_roots.swapaxes(1, 2))
-        solved = dpotrs(self._factor, inner, lower=0, overwrite_b=1)[0]
-        return self._by_level(solved, self._dense_roots)
+        return self._by_level(self._dense.solve(inner), self._dense_roots)
 
     def _by_level(self, columns, roots):
         """Multiply the rows of each level by the matrix of its factor."""
@@ -215,19 +211,31 @@ class BlockFactor:
         return out
 
     def _dense_rows(self, f):
-        """Rows of a factor within the dense part."""
-        rows, first = self.system.rows(f), self.system.first_dense
-        return slice(rows.start - first, rows.stop - first)
+        """Unknowns of a factor within the dense part."""
+        return self.system.rows(f) - self.system.first_dense
 
-    def kernel(self):
-        """Lower triangle of ``K = P - P Z'V^-1 Z P`` of the dense part."""
-        if self._inverse is None and self.system.n_dense:
-            self._inverse = dpotri(self._factor, lower=0, overwrite_c=1)[0].T
-            kernels.sandwich(
-                self._inverse, self.system.owner,
-                np.ascontiguousarray(self._dense_roots.swapaxes(1, 2)), self._widths, 0.0,
-                self._kernel,
-            )  # fmt: skip
+    def kernel(self, whole=True):
+        """``K = P - P Z'V^-1 Z P`` of the dense part.
+
+        Parameters
+        ----------
+        whole : bool, default=True
+            Whether all of it is wanted, or only what the lists of the nodes name.
+
+        Returns
+        -------
+        ndarray of shape (n_dense, n_dense)
+            Lower triangle.
+        """
+        n = self.system.n_dense
+        if n and (self._inverse is None or (whole and not self._whole)):
+            factor, self._whole = self._dense, whole or self._dense.core == n
+            if whole and self._dense.core < n:
+                matrix, factor = np.empty((n, n)), SchurFactor(EliminationOrder.none(n))
+                self._sandwich(self._schur, self._dense_roots, 1.0, matrix)
+                factor.update(matrix)
+            self._inverse = factor.selected_inverse()
+            self._sandwich(self._inverse, self._dense_roots.swapaxes(1, 2), 0.0, self._kernel)
         return self._kernel
 
     def _dense_blocks(self, k, f):
@@ -235,19 +243,13 @@ class BlockFactor:
         system, q = self.system, self.system.effects[f].size
         root = self._dense_roots[k, :q, :q]
         rows = self._dense_rows(f)
-        first = np.arange(rows.start, rows.stop, q)
         if np.linalg.svd(root, compute_uv=False)[-1] > _SMALL:
-            inside = np.eye(q) - _diagonal_blocks(self._inverse, first, q)
+            inside = np.eye(q) - _diagonal_blocks(self._inverse, rows[::q], q)
             return np.linalg.solve(root.T, np.linalg.solve(root.T, inside).swapaxes(1, 2))
         own = _symmetric(self._schur)[:, rows]
-        left = self._apply(self._kernel, own).reshape(system.n_dense, -1, q)
+        left = self._apply_kernel(own).reshape(system.n_dense, -1, q)
         taken = np.einsum("nga,ngb->gab", own.reshape(system.n_dense, -1, q), left)
-        return _diagonal_blocks(self._schur, first, q) - taken
-
-    @staticmethod
-    def _apply(lower, columns):
-        """A @ columns for the lower triangle of A."""
-        return dsymm(1.0, lower.T, columns.T, side=1, lower=0).T
+        return _diagonal_blocks(self._schur, rows[::q], q) - taken
 
 
 def _symmetric(lower):

@@ -17,6 +17,7 @@ from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.layout import principal
 from lmmfit.mixed.likelihood import ProfiledCriterion
+from lmmfit.mixed.moments import moment_factor
 from lmmfit.optimize import minimize_newton
 
 __all__ = ["BlockCriterion"]
@@ -204,8 +205,17 @@ class BlockCriterion(ProfiledCriterion):
             for t in np.flatnonzero(np.isin(self._rows, own)):
                 first, second = left_map[own, self._rows[t]], root[own, self._columns[t]]
                 part = np.outer(r @ second, first) + np.outer(r @ first, second)
-                system.by_level(moved, f)[..., t] = part
+                moved[system.rows(f), t] = part.ravel()
         return moved
+
+    def first_factor(self):
+        """Factor to start from: that of moments, where an evaluation takes longer than they do.
+
+        Returns
+        -------
+        ndarray of shape (q, q)
+        """
+        return self._identity if self._is_small else moment_factor(self.statistics, self.fixed)
 
     def descend(self, lambda_, n_em, n_newton, tol):
         """Newton's method within a trust region, compiled for small models.
@@ -239,7 +249,8 @@ class BlockCriterion(ProfiledCriterion):
             for _ in range(_HALVINGS):
                 result = minimize_newton(
                     lambda theta: self._evaluate(theta, self._identity, 2), self.pack(lambda_),
-                    tol=tol, max_iter=n_newton,
+                    value_at=lambda theta: self._evaluate(theta, self._identity, 0)[0], tol=tol,
+                    max_iter=n_newton,
                 )  # fmt: skip
                 n += result.n_iter + 1
                 if np.isfinite(result.value):

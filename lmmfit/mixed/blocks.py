@@ -7,17 +7,19 @@ factors it is the largest factor alone (Bates et al. 2015, section 5; Bates 2018
 """
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from lmmfit.mixed.crossed import factor_products
+from lmmfit.mixed.schur import EliminationOrder
 
 __all__ = ["DENSE_LIMIT", "BlockSystem"]
 
 _KNOWN = WeakKeyDictionary()  # a model needs its system for the fit and for all inference
-DENSE_LIMIT = 10_000  # unknowns of the dense part: four matrices of 0.8 GB
+DENSE_LIMIT = 10_000  # unknowns of the dense part: five matrices of 0.8 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +34,10 @@ class BlockSystem:
         For each factor the positions of its random effects in the model.
     sizes : tuple of int
         Levels of each factor.
-    starts : tuple of int
-        First unknown of each factor.
+    places : list of ndarray of int64
+        First unknown of each level, by factor.
+    order : EliminationOrder
+        Of the dense part.
     shape, pointer, index, parent, link : ndarray of int64
         Structure of the sparse part: see the kernels.
     gram, values, dense_gram : ndarray
@@ -49,7 +53,8 @@ class BlockSystem:
     dense: tuple
     effects: list
     sizes: tuple
-    starts: tuple
+    places: list
+    order: EliminationOrder
     shape: np.ndarray
     pointer: np.ndarray
     index: np.ndarray
@@ -98,38 +103,40 @@ class BlockSystem:
         effects = statistics.layout.effects
         sparse = _longest_chain(factors, pairs)
         dense = tuple(f for f in range(len(factors)) if f not in sparse)
-        order = sparse + dense
-        widths = [len(factors[f]) * len(effects[f]) for f in order]
-        at = dict(zip(order, accumulate([0, *widths]), strict=False))
-        n_sparse, n = sum(widths[: len(sparse)]), sum(widths)
+        width = [len(part) * len(own) for part, own in zip(factors, effects, strict=True)]
+        n_sparse, n = sum(width[f] for f in sparse), sum(width)
         _check_dense(n - n_sparse, dense, statistics)
+        elimination = _order_dense(sparse, dense, factors, pairs, effects)
+        places = _places(sparse, dense, factors, effects, elimination)
         size = max((len(own) for own in effects), default=0)
         shape = np.zeros((len(sparse) + 1, 3), dtype=np.int64)
-        for k, f in enumerate(sparse):
-            shape[k, 1:] = at[f], len(effects[f])
-            shape[k + 1, 0] = shape[k, 0] + len(factors[f])
-        shape[-1, 1] = n_sparse
+        shape[1:, 0] = np.cumsum([len(factors[f]) for f in sparse])
+        shape[1:, 1] = np.cumsum([width[f] for f in sparse])
+        shape[:-1, 2] = [len(effects[f]) for f in sparse]
         gram = np.zeros((shape[-1, 0], size, size))
+        cross = np.empty((n, len(statistics.layout.fixed) + 1))
+        owner = np.empty((n - n_sparse, 2), dtype=np.int64)
         for k, f in enumerate(sparse):
             q = len(effects[f])
             gram[shape[k, 0] : shape[k + 1, 0], :q, :q] = factors[f].gram
-        lists = [_lists(k, order, factors, pairs, effects, at, size) for k in range(len(sparse))]
+        for f, place in enumerate(places):
+            for b in range(len(effects[f])):
+                cross[place + b] = factors[f].cross[:, b]
+                if f in dense:
+                    owner[place + b - n_sparse] = dense.index(f), b
+        order = sparse + dense
+        lists = [_lists(k, order, factors, pairs, effects, places, size)
+                 for k in range(len(sparse))]  # fmt: skip
         pointer = np.append(0, np.cumsum(np.concatenate([own[0] for own in lists] or [[]])))
         pointer = pointer.astype(np.int64)
         index = np.concatenate([own[1] for own in lists] or [np.empty(0, np.int64)])
         values = np.concatenate([own[2] for own in lists] or [np.empty((0, size))])
         parent, link = _links(sparse, pairs, shape, pointer, index, n)
-        cross = [factors[f].cross.reshape(-1, factors[f].cross.shape[2]) for f in order]
-        owner = [
-            (k, place) for k, f in enumerate(dense)
-            for _ in range(len(factors[f])) for place in range(len(effects[f]))
-        ]  # fmt: skip
         return cls(
-            sparse, dense, effects, tuple(map(len, factors)),
-            tuple(at[f] for f in range(len(factors))), shape, pointer, index, parent, link, gram,
-            values, _dense_gram(dense, factors, pairs, effects, at, n_sparse, n - n_sparse),
-            np.concatenate(cross or [np.empty((0, len(statistics.layout.fixed) + 1))]),
-            np.array(owner, dtype=np.int64).reshape(-1, 2),
+            sparse, dense, effects, tuple(map(len, factors)), places, elimination, shape, pointer,
+            index, parent, link, gram, values,
+            _dense_gram(dense, factors, pairs, effects, places, n_sparse, n - n_sparse), cross,
+            owner,
         )  # fmt: skip
 
     def __len__(self):
@@ -146,13 +153,48 @@ class BlockSystem:
         return int(self.shape[-1, 1])
 
     def rows(self, f):
-        """Unknowns of a factor, as a slice."""
-        return slice(self.starts[f], self.starts[f] + self.sizes[f] * len(self.effects[f]))
+        """Unknowns of a factor, level by level."""
+        return (self.places[f][:, None] + np.arange(len(self.effects[f]))).ravel()
 
     def by_level(self, array, f):
-        """Rows of a factor of an array of unknowns (n, ...), as a view (levels, q, ...)."""
+        """Rows of a factor of an array of unknowns (n, ...), as a copy (levels, q, ...)."""
         own = array[self.rows(f)]
         return own.reshape(self.sizes[f], len(self.effects[f]), *array.shape[1:])
+
+
+def _order_dense(sparse, dense, factors, pairs, effects):
+    """Order in which to eliminate the levels of the dense factors."""
+    sizes = [len(factors[f]) for f in dense]
+    first = dict(zip(dense, accumulate([0, *sizes]), strict=False))
+    widths = np.repeat([len(effects[f]) for f in dense], sizes).astype(np.int64)
+    none = [np.empty(0, np.int64)]
+    node, level = none, none
+    if sparse:  # what eliminating the coarsest of them connects, no finer one does
+        parts = [(f, _oriented(sparse[-1], f, pairs)) for f in dense]
+        node = none + [part.rows for _, part in parts]
+        level = none + [first[f] + part.columns for f, part in parts]
+    node, level = np.concatenate(node), np.concatenate(level)
+    counts = np.bincount(node, minlength=len(factors[sparse[-1]]) if sparse else 0)
+    cliques = np.append(0, np.cumsum(counts)), level[np.argsort(node, kind="stable")]
+    both = [(f, g) for k, f in enumerate(dense) for g in dense[:k]]
+    parts = [(f, g, _oriented(f, g, pairs)) for f, g in both]
+    rows = np.concatenate(none + [first[f] + part.rows for f, _, part in parts])
+    columns = np.concatenate(none + [first[g] + part.columns for _, g, part in parts])
+    return EliminationOrder.find(widths, cliques, np.column_stack([rows, columns]))
+
+
+def _places(sparse, dense, factors, effects, elimination):
+    """First unknown of each level, by factor."""
+    widths = np.repeat([len(effects[f]) for f in sparse + dense],
+                       [len(factors[f]) for f in sparse + dense]).astype(np.int64)  # fmt: skip
+    n_nodes = sum(len(factors[f]) for f in sparse)
+    order = np.append(np.arange(n_nodes), n_nodes + elimination.levels)
+    first = np.empty(widths.size, dtype=np.int64)
+    first[order] = np.cumsum(widths[order]) - widths[order]
+    ends = list(accumulate([len(factors[f]) for f in sparse + dense], initial=0))
+    own = {f: first[start:stop] for f, (start, stop) in zip(sparse + dense, pairwise(ends),
+                                                            strict=True)}  # fmt: skip
+    return [own[f] for f in range(len(factors))]
 
 
 def _longest_chain(factors, pairs):
@@ -181,7 +223,7 @@ def _oriented(f, g, pairs):
     return pairs[f, g] if (f, g) in pairs else pairs[g, f].swapped
 
 
-def _lists(k, order, factors, pairs, effects, at, size):
+def _lists(k, order, factors, pairs, effects, places, size):
     """Lists of the nodes of the k-th factor: their lengths, unknowns and products."""
     f, m = order[k], len(factors[order[k]])
     parts = [(g, len(effects[g]), _oriented(f, g, pairs)) for g in order[k + 1 :]]
@@ -197,10 +239,12 @@ def _lists(k, order, factors, pairs, effects, at, size):
         rank = np.arange(part.rows.size) - np.repeat(np.cumsum(count) - count, count)
         for b in range(q):
             entry = first[part.rows] + rank * q + b
-            index[entry] = at[g] + part.columns * q + b
+            index[entry] = places[g][part.columns] + b
             values[entry, : part.values.shape[1]] = part.values[:, :, b]
         first = first + count * q
-    return lengths, index, values
+    entries = np.arange(index.size), index, np.append(0, np.cumsum(lengths))
+    ascending = csr_array(entries, shape=(m, index.max(initial=0) + 1)).tocsc().tocsr().data
+    return lengths, index[ascending], values[ascending]
 
 
 def _links(sparse, pairs, shape, pointer, index, n):
@@ -221,21 +265,20 @@ def _links(sparse, pairs, shape, pointer, index, n):
     return parent, link
 
 
-def _dense_gram(dense, factors, pairs, effects, at, first, n):
+def _dense_gram(dense, factors, pairs, effects, places, first, n):
     """Products of the dense unknowns with each other, as a lower triangle."""
     gram = np.zeros((n, n))
     for k, f in enumerate(dense):
-        q, start = len(effects[f]), at[f] - first
-        own = start + np.arange(len(factors[f])) * q
-        for a in range(q):
+        own = places[f] - first
+        for a in range(len(effects[f])):
             for b in range(a + 1):
                 gram[own + a, own + b] = factors[f].gram[:, a, b]
         for g in dense[:k]:
-            part, width = _oriented(f, g, pairs), len(effects[g])
-            for a in range(q):
-                for b in range(width):
-                    rows = start + part.rows * q + a
-                    gram[rows, at[g] - first + part.columns * width + b] = part.values[:, a, b]
+            part, other = _oriented(f, g, pairs), places[g] - first
+            for a in range(len(effects[f])):
+                for b in range(len(effects[g])):
+                    i, j = own[part.rows] + a, other[part.columns] + b
+                    gram[np.maximum(i, j), np.minimum(i, j)] = part.values[:, a, b]
     return gram
 
 

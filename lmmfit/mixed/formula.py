@@ -8,6 +8,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -28,6 +29,7 @@ _FUNCTIONS = {
     for name in "abs sqrt exp log log2 log10 log1p expm1 sin cos tan".split()
 }
 
+_COMPUTED = WeakKeyDictionary()  # by columns and formula: what binding it has computed already
 _PLAIN = re.compile(r"`[^`]+`|[^\W\d]\w*(?:\.\w+)*")
 
 
@@ -71,7 +73,9 @@ class FormulaSource:
             columns,
         )
         names = [INTERCEPT if n == "Intercept" else n for n in matrix.model_spec.column_names]
-        return cls(text, matrix.model_spec, tuple(names))
+        source = cls(text, matrix.model_spec, tuple(names))
+        _COMPUTED.setdefault(columns, {})[text] = source.spec, source._by_name(matrix)
+        return source
 
     def arrays(self, columns):
         """Compute the columns for new data.
@@ -90,13 +94,19 @@ class FormulaSource:
         ValueError
             If the formula cannot be evaluated or meets a category never seen.
         """
-        matrix = np.asarray(
+        spec, found = _COMPUTED.get(columns, {}).pop(self.text, (None, None))
+        if spec is self.spec:
+            return found
+        return self._by_name(
             _evaluate(
                 lambda data: self.spec.get_model_matrix(data, context=_FUNCTIONS),
                 self.text,
                 columns,
             )
         )
+
+    def _by_name(self, matrix):
+        matrix = np.asarray(matrix)
         return {
             name: None if name == INTERCEPT else np.ascontiguousarray(matrix[:, j], np.float64)
             for j, name in enumerate(self.names)

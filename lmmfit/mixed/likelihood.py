@@ -200,6 +200,15 @@ class ProfiledCriterion:
             raise ValueError(f"theta must have shape ({self.n_theta},), got {theta.shape}.")
         return theta
 
+    def first_factor(self):
+        """Factor to start from: ``Lambda = I``, in columns of unit mean square.
+
+        Returns
+        -------
+        ndarray of shape (q, q)
+        """
+        return self._identity
+
     def descend(self, lambda_, n_em, n_newton, tol):
         """Take EM steps and Newton steps for as long as the criterion is safely convex.
 

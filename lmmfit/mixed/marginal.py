@@ -88,7 +88,7 @@ class Marginal:
             if k < len(system.sparse):
                 places[:, k] = system.shape[k, 0] + codes[f]
             else:
-                places[:, k] = system.starts[f] + codes[f] * own.size
+                places[:, k] = system.places[f][codes[f]]
             places[~known, k] = -1
             prior = z[~known][:, own] @ self.root[own[:, None], own]
             out[~known] += (prior**2).sum(axis=1)

@@ -52,7 +52,7 @@ class Optimum:
 def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     """Minimise the profiled criterion and certify the minimum.
 
-    From ``Lambda = I`` in columns of unit mean square (or from ``start``), two EM steps and
+    From the criterion's first factor (or from ``start``), two EM steps and
     Newton's method with exact derivatives and unbounded theta. Directions of vanishing
     variance are then set to zero and the conditions on the cone of covariances are checked;
     where they fail, the search goes on along the direction that fails.
@@ -86,7 +86,7 @@ def optimize_criterion(criterion, *, start=None, tol=1e-9, max_iter=100):
     q = criterion.q
     blocks = criterion.statistics.layout.blocks
     search, zero = _Search(criterion), np.zeros((q, q))
-    first = np.eye(q) if start is None else _lower_blocks(start, blocks)
+    first = criterion.first_factor() if start is None else _lower_blocks(start, blocks)
     lambda_, result, at_zero, rss_at_zero = search.descend(
         first, _EM_STEPS * (start is None), tol, max_iter
     )

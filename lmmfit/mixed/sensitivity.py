@@ -95,9 +95,8 @@ class Sensitivity:
         for i, direction in enumerate(directions):
             f = self.factor_of(direction)
             own = self.system.effects[f]
-            self.system.by_level(moved, f)[:, :, i] = direction[
-                own[:, None], own
-            ] @ self.system.by_level(self.cross, f)
+            part = direction[own[:, None], own] @ self.system.by_level(self.cross, f)
+            moved[self.system.rows(f), i] = part.reshape(-1, p)
         flat = moved.reshape(len(moved), k * p)
         inner = flat.T @ self.marginal.factor.multiply(flat)
         return inner.reshape(k, p, k, p).swapaxes(1, 2)

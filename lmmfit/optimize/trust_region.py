@@ -10,6 +10,7 @@ __all__ = ["NewtonResult", "minimize_newton", "promised_decrease"]
 
 _FLAT = 1e-8  # curvature, relative to that of single parameters, that rounding may produce
 _FLOOR = 1e-12
+_EXCESS = 1e-3  # share of the tolerance that may be expected to be left after the last step
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +38,15 @@ class NewtonResult:
     reason: str
 
 
-def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callback=None):
+def minimize_newton(
+    evaluate, x, *, value_at=None, tol=1e-9, max_iter=100, radius=None, callback=None
+):
     """Minimise a smooth function; saddle points are left along negative curvature.
 
     Each step minimises the quadratic model within a ball, from the eigenvalues of the
     Hessian (Nocedal and Wright 2006, section 4.3). It stops where the Hessian is positive
-    semidefinite and the model promises less than ``tol``, after taking that last step.
+    semidefinite and the model promises less than ``tol``, or where it may be expected to do so by
+    far after this step, from how the promises shrink; that last step is taken.
 
     Parameters
     ----------
@@ -51,6 +55,9 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
         finite rejects the step.
     x : ndarray of shape (k,)
         Start.
+    value_at : callable, optional
+        ``value_at(x)`` returns the value alone, for the last step: its gradient is then what
+        the quadratic model says, its Hessian that of the step before.
     tol : float, default=1e-9
         Decrease, in units of the function, below which a step is the last.
     max_iter : int, default=100
@@ -83,13 +90,18 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
         return NewtonResult(x, value, gradient, hessian, 0, False, "no finite value at the start")
     if radius is None:
         radius = max(1.0, np.sqrt(x**2 @ np.abs(hessian.diagonal())))
+    before = 0.0  # what the step before promised, if it was a whole one and kept it
     for iteration in range(1, max_iter + 1):
         if callback is not None and callback(iteration - 1, x, value):
             return NewtonResult(x, value, gradient, hessian, iteration - 1, False, "callback")
         step, length, promised, possible, convex = _step(gradient, hessian, radius)
         noise = 4e-15 * max(abs(value), 1.0)
-        last = convex and possible <= max(tol, noise)
-        trial = evaluate(x + step)
+        left = possible**2 / before if before > possible else possible  # if it shrinks as before
+        last = convex and (possible <= max(tol, noise) or left <= _EXCESS * tol)
+        if last and value_at is not None:
+            trial = value_at(x + step), gradient + hessian @ step, hessian
+        else:
+            trial = evaluate(x + step)
         decrease = value - trial[0]
         if last:
             if _is_finite(*trial) and decrease >= -noise - tol:
@@ -102,6 +114,7 @@ def minimize_newton(evaluate, x, *, tol=1e-9, max_iter=100, radius=None, callbac
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.8 * radius:
             radius *= 3.0
+        before = possible if convex and ratio > 0.9 and length < radius else 0.0
         if ratio > 1e-4:
             x, (value, gradient, hessian) = x + step, trial
         elif radius < 1e-10:

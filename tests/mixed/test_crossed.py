@@ -15,19 +15,33 @@ from lmmfit.mixed import (
     bind_design,
     block_likelihood,
     fit_statistics,
+    group_modes,
+    moments,
     profiled_criterion,
+    schur,
 )
 from lmmfit.mixed import blocks as blocks_module
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 
 
-@pytest.fixture(params=["compiled", "lapack"])
+@pytest.fixture(params=["compiled", "lapack", "ordered"])
 def engine(request, monkeypatch):
-    """Both ways of evaluating the criterion: loops for small dense parts, LAPACK for others."""
-    if request.param == "lapack":
+    """Ways of evaluating the criterion: loops for small dense parts, LAPACK for others.
+
+    Dense parts with few neighbours are ordered, and what comes first is eliminated by loops.
+    """
+    if request.param != "compiled":
         monkeypatch.setattr(block_likelihood, "_SMALL", -1)
+    if request.param == "ordered":
+        _order_always(monkeypatch, 2.0)
     return request.param
+
+
+def _order_always(monkeypatch, share):
+    monkeypatch.setattr(schur, "_FEWEST", 0)
+    monkeypatch.setattr(schur, "_FULL", 1.0)
+    monkeypatch.setattr(schur, "_SHARE", share)
 
 
 def table(seed=0, n=120):
@@ -200,7 +214,7 @@ def test_held_residual_variance(engine, random):
 
 
 @pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
-def test_products_with_the_inverse_covariance(random):
+def test_products_with_the_inverse_covariance(engine, random):
     """T, its blocks on the diagonal, and the conditional covariance, beside dense inverses."""
     statistics, _, design = bound(random, table())
     system = BlockSystem.build(statistics)
@@ -227,6 +241,10 @@ def test_products_with_the_inverse_covariance(random):
         wanted = np.array([T[np.ix_(own, own)] for own in rows])
         np.testing.assert_allclose(blocks, wanted, atol=1e-9 * scale)
         np.testing.assert_allclose(factor.block_sums()[f], wanted.sum(axis=0), atol=1e-8 * scale)
+    dense = slice(system.first_dense, None)
+    whole = np.tril(factor.kernel())
+    wanted = (roots @ np.linalg.solve(inner, roots.T))[dense, dense]
+    np.testing.assert_allclose(whole, np.tril(wanted), atol=1e-10)
 
 
 def _gram(system):
@@ -244,6 +262,118 @@ def _gram(system):
     dense = slice(system.first_dense, None)
     gram[dense, dense] = np.tril(system.dense_gram) + np.tril(system.dense_gram, -1).T
     return gram
+
+
+@st.composite
+def schur_problems(draw):
+    """Positive definite matrix with few entries, levels of several widths, and a share."""
+    m = draw(st.integers(1, 12))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    widths = rng.integers(1, 4, m)
+    pairs = np.argwhere(np.tril(rng.random((m, m)) < draw(st.floats(0.0, 0.6)), -1))
+    return widths, pairs, draw(st.sampled_from([0.1, 0.4, 0.8, 2.0])), rng
+
+
+@given(problem=schur_problems())
+@settings(max_examples=100, deadline=None)
+def test_schur_factor_is_that_of_the_matrix(problem):
+    """Determinant, solutions and selected inverse beside NumPy's, in the order that was found."""
+    widths, pairs, share, rng = problem
+    with pytest.MonkeyPatch.context() as patch:
+        _order_always(patch, share)
+        nothing = np.zeros(1, np.int64), np.empty(0, np.int64)
+        order = schur.EliminationOrder.find(widths, nothing, pairs)
+    assert sorted(order.levels) == list(range(widths.size))
+    level = np.repeat(order.levels, widths[order.levels])
+    related = np.eye(widths.size, dtype=bool)
+    related[tuple(pairs.T)] = related[tuple(pairs.T[::-1])] = True
+    n = level.size
+    matrix = rng.normal(size=(n, n)) * related[np.ix_(level, level)]
+    matrix = matrix + matrix.T
+    matrix += np.eye(n) * (1.0 + np.abs(matrix).sum(axis=1))
+    factor, right = schur.SchurFactor(order), rng.normal(size=(n, 3))
+    assert factor.update(np.tril(matrix)) == pytest.approx(np.linalg.slogdet(matrix)[1])
+    np.testing.assert_allclose(matrix @ factor.solve(right.copy()), right, atol=1e-12)
+    selected, inverse = factor.selected_inverse(), np.linalg.inv(matrix)
+    chosen = np.tril(matrix != 0.0)
+    chosen[: order.core, : order.core] = np.tri(order.core, dtype=bool)
+    np.testing.assert_allclose(selected[chosen], inverse[chosen], atol=1e-13)
+
+
+def clustered(seed=0, clusters=12, size=25):
+    """Pupils taught by several teachers, nearly all of one school: 300 teachers, slopes."""
+    rng = np.random.default_rng(seed)
+    n = 6000
+    pupil = rng.integers(900, size=n)
+    school = np.where(rng.random(n) < 0.03, rng.integers(clusters, size=n), pupil % clusters)
+    teacher = school * size + rng.integers(size, size=n)
+    frame = pandas.DataFrame({"pupil": pupil, "teacher": teacher, "school": school})
+    frame["x"], frame["z"] = rng.normal(size=(2, n))
+    effect = rng.normal(size=900)[pupil] + (0.8 * rng.normal(size=(2, 300)))[0, teacher]
+    effect += frame.x * (0.4 * rng.normal(size=300))[teacher] + rng.normal(size=clusters)[school]
+    frame["y"] = 5.0 + frame.x + effect + rng.normal(size=n)
+    return frame
+
+
+@pytest.mark.parametrize(
+    "random",
+    ["(1 | pupil) + (1 | teacher)", "(x | teacher) + (1 | pupil) + (1 | school)"],
+    ids=["intercepts", "slopes, three factors"],
+)
+def test_order_of_elimination_changes_nothing(monkeypatch, random):
+    """Estimates, modes, their covariances and intervals of predictions, with and without it."""
+    frame = clustered()
+    found = []
+    for fewest in (128, 10**6):
+        monkeypatch.setattr(schur, "_FEWEST", fewest)
+        model = lmm(f"y ~ x + {random}", frame)
+        system = BlockSystem.of(model.statistics_)
+        assert (system.order.core < 0.7 * system.n_dense) == (fewest == 128)
+        new = frame.iloc[:40].assign(teacher=frame.teacher.to_numpy()[-40:])
+        parts = [group_modes(model.result_, f) for f in range(len(model.statistics_.factors))]
+        found.append([
+            model.result_.deviance, model.theta_, model.coef_, model.predict(new, return_std=True),
+            *(part.modes for part in parts), *(part.covariance for part in parts),
+        ])  # fmt: skip
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("random", STRUCTURES.values(), ids=STRUCTURES)
+def test_moments_have_the_expectations_that_they_are_equated_with(random):
+    """The equations hold exactly where every product of y is replaced by its expectation."""
+    frame = table()
+    statistics, X, design = bound(random, frame)
+    layout = design.layout
+    forms = moments._Forms(statistics, [0, 1, 2])
+    matrix, _ = forms.equations()
+    lambda_ = np.zeros((len(layout.random),) * 2)
+    lambda_[tuple(layout.theta_positions)] = some_theta(statistics)
+    omega, variance = lambda_ @ lambda_.T, 1.7
+    assert matrix.shape == (len(forms.places) + 1,) * 2
+    units = statistics.basis.random_map(layout)
+    project = np.eye(len(frame)) - X @ np.linalg.solve(X.T @ X, X.T)
+    blocks = []
+    for f, own in enumerate(layout.effects):
+        codes = np.unique(frame[design.factors[f][0]], return_inverse=True)[1]
+        columns = [
+            1.0 if layout.random_names[e] == "(Intercept)" else frame[layout.random_names[e]]
+            for e in own
+        ]
+        rows = np.column_stack([np.broadcast_to(c, len(frame)) for c in columns])
+        rows = rows @ units[np.ix_(own, own)]
+        blocks.append([np.where((codes == k)[:, None], rows, 0.0) for k in range(codes.max() + 1)])
+    V = variance * np.eye(len(frame))
+    for own, levels in zip(layout.effects, blocks, strict=True):
+        V += sum(z @ omega[np.ix_(own, own)] @ z.T for z in levels)
+    MVM = project @ V @ project
+    wanted = {}
+    for f, levels in enumerate(blocks):
+        weights = [np.linalg.inv(np.eye(z.shape[1]) + z.T @ z) for z in levels]
+        wanted[f] = sum(A @ z.T @ MVM @ z @ A.T for A, z in zip(weights, levels, strict=True))
+    values = [omega[layout.effects[f][a], layout.effects[f][b]] for f, a, b in forms.places]
+    right = [wanted[f][a, b] for f, a, b in forms.places] + [np.trace(MVM)]
+    np.testing.assert_allclose(matrix @ [*values, variance], right, rtol=1e-9)
 
 
 def test_only_crossed_factors_are_dense():

@@ -1,0 +1,169 @@
+"""The Schur complement of the dense unknowns: which of them to eliminate first, and its factor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+
+from lmmfit.mixed import _schur_kernels as kernels
+
+__all__ = ["EliminationOrder", "SchurFactor"]
+
+_SHARE = 0.35  # of the others: with more neighbours than that, LAPACK is faster
+_FULL = 0.65  # share of the levels that one list may have for an order to be worth finding
+_FEWEST = 128  # levels for which it is
+
+
+@dataclass(frozen=True, eq=False)
+class EliminationOrder:
+    """Order of the dense unknowns: the core first, last what is eliminated first.
+
+    Attributes
+    ----------
+    levels : ndarray of shape (m,)
+        Positions of the levels, in that order.
+    core : int
+        Unknowns of the core.
+    pointer, index : ndarray of int64
+        Lists of the unknowns past the core: see the kernels.
+    """
+
+    levels: np.ndarray
+    core: int
+    pointer: np.ndarray
+    index: np.ndarray
+
+    @classmethod
+    def none(cls, n, n_levels=0):
+        """All unknowns in the core, in the order that they have."""
+        return cls(np.arange(n_levels), n, np.zeros(1, np.int64), np.empty(0, np.int64))
+
+    @classmethod
+    def find(cls, widths, cliques, pairs):
+        """Order by minimum degree, as far as that is faster than a full matrix.
+
+        Parameters
+        ----------
+        widths : ndarray of shape (m,)
+            Unknowns of each level.
+        cliques : tuple of ndarray (pointer, index)
+            Lists of levels that eliminating the sparse part connects with each other.
+        pairs : ndarray of shape (n_pairs, 2)
+            Levels that occur together.
+
+        Returns
+        -------
+        EliminationOrder
+        """
+        m, longest = len(widths), np.diff(cliques[0]).max(initial=0)
+        if m < _FEWEST or longest > _FULL * m:
+            return cls.none(int(widths.sum()), m)
+        related = np.zeros((m, -(-m // 64)), dtype=np.uint64)
+        kernels.neighbours(*cliques, related)
+        kernels.neighbours(np.arange(0, pairs.size + 1, 2), pairs.ravel(), related)
+        order = np.empty(m, dtype=np.int64)
+        first = order[: kernels.order_of_elimination(related, _SHARE, order)][: m - 1]
+        others = np.setdiff1d(np.arange(m), first)
+        levels = np.concatenate([others, first[::-1]])
+        bits = np.unpackbits(related[first[::-1]].view(np.uint8), axis=1, bitorder="little")
+        touched = bits[:, levels].astype(bool)
+        widths = widths[levels]
+        core = int(widths[: others.size].sum())
+        return cls(levels, core, *_lists(widths, touched))
+
+
+def _lists(widths, touched):
+    """Lists of unknowns past the core; each has those before it in its own level, too.
+
+    Parameters
+    ----------
+    widths : ndarray of shape (m,)
+        Unknowns of each level.
+    touched : ndarray of shape (m - m_core, m)
+        Which levels each of the last ones touches: all of them are before it.
+
+    Returns
+    -------
+    pointer, index : ndarray of int64
+    """
+    past = np.arange(widths.size - len(touched), widths.size)
+    touched[np.arange(past.size), past] = True
+    entries = np.repeat(np.repeat(touched, widths, axis=1), widths[past], axis=0)
+    row, column = np.nonzero(entries)
+    before = column < entries.shape[1] - len(entries) + row
+    counts = np.bincount(row[before], minlength=len(entries))
+    return np.append(0, np.cumsum(counts)), column[before]
+
+
+class SchurFactor:
+    """Cholesky factor of a Schur complement, renewed in place.
+
+    Parameters
+    ----------
+    order : EliminationOrder
+
+    Attributes
+    ----------
+    core : int
+        Unknowns that LAPACK eliminates.
+    """
+
+    def __init__(self, order):
+        self.core, self._outer = order.core, (order.core, order.pointer, order.index)
+        self._inverse = np.empty((0, 0))
+
+    def update(self, matrix):
+        """Factor another matrix.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n, n)
+            Lower triangle; overwritten, and kept.
+
+        Returns
+        -------
+        float
+            Logarithm of its determinant, NaN unless it is positive definite.
+        """
+        core, self._matrix = self.core, matrix
+        outer = kernels.eliminate_outer(*self._outer, matrix) if core < len(matrix) else 0.0
+        # the lower triangle of a C array is the upper one of its transpose, as LAPACK sees it
+        self._core, info = dpotrf(matrix[:core, :core].T, lower=0, clean=0, overwrite_a=1)
+        if info:
+            return np.nan
+        return outer + 2.0 * np.log(self._core.diagonal()).sum()
+
+    def solve(self, columns):
+        """Solve for right-hand sides.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n, c)
+            Overwritten.
+
+        Returns
+        -------
+        ndarray of shape (n, c)
+        """
+        kernels.solve_outer(*self._outer, self._matrix, columns, False)
+        columns[: self.core] = dpotrs(self._core, columns[: self.core], lower=0)[0]
+        kernels.solve_outer(*self._outer, self._matrix, columns, True)
+        return columns
+
+    def selected_inverse(self):
+        """Inverse where the factor is not zero, and in all of the core.
+
+        Returns
+        -------
+        ndarray of shape (n, n)
+            Lower triangle; what is not selected is anything.
+        """
+        core = dpotri(self._core, lower=0)[0].T
+        if self.core == len(self._matrix):
+            return core
+        if self._inverse.shape != self._matrix.shape:
+            self._inverse = np.zeros_like(self._matrix)
+        inverse = self._inverse
+        inverse[: self.core, : self.core] = core
+        kernels.invert_outer(*self._outer, self._matrix, inverse)
+        return inverse
