@@ -89,8 +89,8 @@ def lower_factor(root):
     array([[2., 0.],
            [0., 1.]])
     """
-    if not root.size:
-        return np.zeros(root.shape)
+    if root.size < 2:
+        return np.abs(root)
     factor = dgeqrf(root.T)[0].T
     return np.where(_lower(len(factor)), factor * np.copysign(1.0, factor.diagonal()), 0.0) + 0.0
 

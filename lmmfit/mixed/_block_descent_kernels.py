@@ -15,10 +15,19 @@ from lmmfit.mixed._block_kernels import (
     sandwich,
     select,
 )
-from lmmfit.mixed._descent_kernels import newton_step
+from lmmfit.mixed._newton_kernels import (
+    CONVERGED,
+    GOING,
+    LAST,
+    RSS,
+    VALUE,
+    judge,
+    move,
+    new_search,
+    stay,
+)
 
-_FAR_FROM_ZERO = 1e-3  # relative standard deviation that may be divided by
-_KEPT = 0.25  # share of the promised decrease that a step must keep
+FAR_FROM_ZERO = 1e-3  # relative standard deviation that may be divided by
 
 
 @njit(fastmath=True)
@@ -50,13 +59,13 @@ def evaluate_blocks(
     chol, kernel = np.empty_like(schur), np.empty_like(schur)
     if schur.shape[0]:
         sandwich(schur, owner, roots[n_sparse:], counts[n_sparse:], 1.0, chol)
-        own = _factor(chol)
+        own = factor_lower(chol)
         if not own > -np.inf:
             return np.nan, np.nan
         log_determinant += own
     inverse = chol.copy()
     if order and schur.shape[0]:
-        _invert_factor(inverse)
+        invert_factor(inverse)
         turned = np.empty_like(roots[n_sparse:])
         for f in range(turned.shape[0]):
             for a in range(turned.shape[1]):
@@ -71,7 +80,7 @@ def evaluate_blocks(
         square,
     )  # fmt: skip
     backward(shape, pointer, index, half, own_gram, own_values, columns, modes)
-    rss, log_information = _profile(total, square, beta, covariance)
+    rss, log_information = profile_fixed(total, square, beta, covariance)
     if not (rss > 0.0 and nu > 0.0):
         return np.nan, np.nan
     held = np.isfinite(log_sigma)
@@ -95,8 +104,8 @@ def evaluate_blocks(
         shape, pointer, index, parent, link, half, own_gram, own_values, schur, kernel, inverse,
         roots, effects, counts, owner, columns, residual, covariance, weight, reml, slope,
     )  # fmt: skip
-    turned_slope = _transposed_times(left, slope)
-    along = _transposed_times(_transposed(turned_slope), root)
+    turned_slope = transposed_times(left, slope)
+    along = transposed_times(_transposed(turned_slope), root)
     k = theta.size
     for t in range(k):
         gradient[t] = 2.0 * along[theta_rows[t], theta_columns[t]]
@@ -107,16 +116,16 @@ def evaluate_blocks(
     moved = _moves(shape, owner, effects, counts, residual, left, root, theta_rows, theta_columns)
     spread = np.empty_like(moved)
     multiply(shape, pointer, index, gram, values, dense, moved, spread)
-    inner = _transposed_times(moved, spread)
+    inner = transposed_times(moved, spread)
     taken, scratch = np.zeros((k, k)), np.empty_like(spread)
     forward(shape, pointer, index, half, own_values, spread, taken)
     _solve_dense(
         schur, chol, owner, roots[n_sparse:], counts[n_sparse:], spread[first:], scratch[first:],
         taken,
     )  # fmt: skip
-    share = _transposed_times(moved, columns)
-    pulls = _transposed_times(moved, residual.reshape((residual.size, 1)))
-    bend = _transposed_times(_transposed(turned_slope), left)
+    share = transposed_times(moved, columns)
+    pulls = transposed_times(moved, residual.reshape((residual.size, 1)))
+    bend = transposed_times(_transposed(turned_slope), left)
     for s in range(k):
         pull = pulls[s, 0]
         for t in range(k):
@@ -144,11 +153,11 @@ def _root(theta, left, theta_rows, theta_columns):
     lower = np.zeros((q, q))
     for t in range(theta.size):
         lower[theta_rows[t], theta_columns[t]] = theta[t]
-    return _transposed_times(_transposed(left), lower)
+    return transposed_times(_transposed(left), lower)
 
 
 @njit(fastmath=True)
-def _transposed_times(a, b):
+def transposed_times(a, b):
     """A'B; a call of BLAS would cost more."""
     out = np.zeros((a.shape[1], b.shape[1]))
     for i in range(a.shape[0]):
@@ -168,7 +177,7 @@ def _transposed(a):
 
 
 @njit(fastmath=True)
-def _factor(lower):
+def factor_lower(lower):
     """Cholesky's factor in place of a lower triangle; return log|A|, -inf if singular."""
     n, log_determinant = lower.shape[0], 0.0
     for j in range(n):
@@ -187,7 +196,7 @@ def _factor(lower):
 
 
 @njit(fastmath=True)
-def _invert_factor(lower):
+def invert_factor(lower):
     """Replace a Cholesky factor by the lower triangle of the inverse."""
     n = lower.shape[0]
     for j in range(n):  # the inverse of the factor
@@ -247,13 +256,13 @@ def _solve_dense(schur, chol, owner, roots, counts, columns, modes, square):
 
 
 @njit(fastmath=True)
-def _profile(total, square, beta, covariance):
+def profile_fixed(total, square, beta, covariance):
     """Solve for beta; residual sum of squares and log|X'V^-1 X|."""
     p = beta.size
     for i in range(p):
         for j in range(p):
             covariance[i, j] = total[i, j] - square[i, j]
-    log_determinant = _factor(covariance)
+    log_determinant = factor_lower(covariance)
     if not log_determinant > -np.inf:
         return np.nan, np.nan
     rss = total[p, p] - square[p, p]
@@ -268,7 +277,7 @@ def _profile(total, square, beta, covariance):
         for j in range(i + 1, p):
             s -= covariance[j, i] * beta[j]
         beta[i] = s / covariance[i, i]
-    _invert_factor(covariance)
+    invert_factor(covariance)
     for i in range(p):
         for j in range(i):
             covariance[j, i] = covariance[i, j]
@@ -292,7 +301,7 @@ def _differentiate(
     for i in range(n):  # T = C - C K C, its blocks on the diagonal
         f, place = owner[i, 0], owner[i, 1]
         own = roots[n_sparse + f, 0, 0]
-        if counts[n_sparse + f] == 1 and abs(own) > _FAR_FROM_ZERO:  # no cancellation
+        if counts[n_sparse + f] == 1 and abs(own) > FAR_FROM_ZERO:  # no cancellation
             sums[n_sparse + f, 0, 0] += (1.0 - inverse[i, i]) / (own * own)
             continue
         for k in range(n):
@@ -376,65 +385,19 @@ def descend_blocks(
     """Newton's method, damped where the criterion is not convex or a step breaks its promise.
 
     Moves ``theta`` in place; returns value, residual sum of squares, evaluations and whether it
-    converged. What :func:`evaluate_blocks` fills belongs to the end.
+    converged. What :func:`evaluate_blocks` fills belongs to the end; gradient and Hessian are
+    as :func:`~lmmfit.mixed._newton_kernels.judge` leaves them.
     """
-    k = theta.size
-    before, step, unit = theta.copy(), np.zeros(k), np.empty(k)
-    factor, damped, old = np.empty((k, k)), np.empty((k, k)), np.empty((k + 1, k))
-    value, rss, promised, damping = np.inf, np.nan, 0.0, 0.0
-    n, first, last = 0, True, False
-    while n <= n_newton:
-        for t in range(k):
-            theta[t] = before[t] + step[t]
-        moved, rss_moved = evaluate_blocks(
-            2, np.nan, shape, pointer, index, parent, link, gram, values, dense, cross, owner,
-            effects, counts, total, nu, reml, theta, left, theta_rows, theta_columns, beta,
-            covariance, slope, gradient, hessian,
+    old, room, state = new_search(theta)
+    n = 0
+    while n <= n_newton and state[GOING]:
+        move(theta, old, room)
+        value, rss = evaluate_blocks(
+            0 if state[LAST] else 2, np.nan, shape, pointer, index, parent, link, gram, values,
+            dense, cross, owner, effects, counts, total, nu, reml, theta, left, theta_rows,
+            theta_columns, beta, covariance, slope, gradient, hessian,
         )  # fmt: skip
         n += 1
-        noise = 4e-15 * max(abs(moved), 1.0)
-        if last:
-            return moved, rss_moved, n, value - moved >= -noise - tol
-        if first or value - moved >= _KEPT * promised:
-            if not np.isfinite(moved):
-                return moved, rss_moved, n, False
-            value, rss, first = moved, rss_moved, False
-            damping = damping / 8.0 if damping > 0.01 else 0.0
-            for t in range(k):
-                before[t], old[k, t] = theta[t], gradient[t]
-                for s in range(k):
-                    old[s, t] = hessian[s, t]
-        else:
-            damping = max(8.0 * damping, 0.1)
-        promised, damping = _damped_step(old, before, damping, damped, factor, unit, step)
-        last = promised <= max(tol, noise)
-        if last and damping > 0.0:  # converged only where no damping shortens the step
-            promised, damping = _damped_step(old, before, 0.0, damped, factor, unit, step)
-            last = damping == 0.0 and promised <= max(tol, noise)
-        if not promised > -np.inf:
-            break
-    for t in range(k):
-        theta[t] = before[t]
-    return value, rss, n, False
-
-
-@njit
-def _damped_step(old, theta, damping, damped, factor, unit, step):
-    """Newton's step with Levenberg's damping, raised until the model is convex, the step short.
-
-    ``old`` holds the Hessian and, as its last row, the gradient. Returns the decrease that the
-    step promises, minus infinity if there is none, and the damping.
-    """
-    k, square = theta.size, 1.0
-    for t in range(k):
-        square += theta[t] ** 2 * abs(old[t, t])
-    while damping < 1e8:
-        for s in range(k):
-            for t in range(k):
-                damped[s, t] = old[s, t]
-            damped[s, s] += damping * abs(old[s, s]) + 1e-12 * damping
-        length, promised = newton_step(old[k], damped, factor, unit, step)
-        if length <= np.sqrt(square):
-            return promised, damping
-        damping = max(4.0 * damping, 0.01)
-    return -np.inf, damping
+        judge(value, rss, tol, theta, gradient, hessian, old, room, state)
+    stay(theta, old, state)
+    return state[VALUE], state[RSS], n, state[CONVERGED] > 0.0

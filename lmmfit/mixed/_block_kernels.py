@@ -208,8 +208,7 @@ def select(
     for j in range(shape[-1, 0]):
         longest = max(longest, pointer[j + 1] - pointer[j])
     size = gram.shape[1]
-    spread, row = np.empty((longest, size)), np.empty(longest)
-    at, place = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    spread, at = np.empty((longest, size)), np.empty(longest, np.int64)
     middle, left, block = np.empty((size, size)), np.empty((size, size)), np.empty((size, size))
     for level in range(n_levels - 1, -1, -1):
         q, width = shape[level, 2], 0
@@ -217,38 +216,30 @@ def select(
             width += shape[above, 2]
         for j in range(shape[level, 0], shape[level + 1, 0]):
             start, n = pointer[j], pointer[j + 1] - pointer[j]
-            for e in range(n):
-                at[e] = index[start + e] - first_dense
-            if q == 1 and not level and not width:  # nothing else needs the products
-                middle[0, 0] = _quadratic_form(dense, at[:n], values[start : start + n, 0], row)
-            else:
-                spread[:n] = 0.0
-                if width:
-                    _spread_ancestors(
-                        level, j, start, n, shape, parent, link, q, values, by_list, by_node,
-                        place, spread,
-                    )  # fmt: skip
-                for k in range(q):
-                    for e in range(width, n):
-                        source = dense[at[e]]
-                        own, s = values[start + e, k], 0.0
-                        for f in range(width, e):
-                            weight = source[at[f]]
-                            s += weight * values[start + f, k]
-                            spread[f, k] += weight * own
-                        spread[e, k] += s + source[at[e]] * own
-                for a in range(q):
-                    for b in range(q):
-                        s = 0.0
-                        for e in range(n):
-                            s += values[start + e, a] * spread[e, b]
-                        middle[a, b] = s
+            spread[:n] = 0.0
+            if width:
+                _spread_ancestors(
+                    level, j, start, n, shape, parent, link, q, values, by_list, by_node, at,
+                    spread,
+                )  # fmt: skip
+            for k in range(q):
+                for e in range(width, n):
+                    source = dense[index[start + e] - first_dense]
+                    own, s = values[start + e, k], 0.0
+                    for f in range(width, e):
+                        weight = source[index[start + f] - first_dense]
+                        s += weight * values[start + f, k]
+                        spread[f, k] += weight * own
+                    spread[e, k] += s + source[index[start + e] - first_dense] * own
             for a in range(q):
                 for b in range(q):
-                    s = 0.0
+                    s, t = 0.0, 0.0
+                    for e in range(n):
+                        s += values[start + e, a] * spread[e, b]
                     for k in range(q):
-                        s += half[j, k, a] * half[j, k, b]
-                    block[a, b] = s
+                        t += half[j, k, a] * half[j, k, b]
+                    middle[a, b] = s
+                    block[a, b] = t
             if level:
                 for e in range(n):
                     for a in range(q):
@@ -286,19 +277,6 @@ def select(
                     sums[level, a, b] += s
                     if each.size:
                         each[j, a, b] = s
-
-
-@njit(fastmath=True)
-def _quadratic_form(lower, at, values, row):
-    """``v'A v`` for a list of rows and columns of a lower triangle."""
-    total = 0.0
-    for e in range(at.size):
-        row[e] = values[e]
-        source, s = lower[at[e]], 0.0
-        for f in range(e):
-            s += source[at[f]] * row[f]
-        total += row[e] * (2.0 * s + source[at[e]] * row[e])
-    return total
 
 
 @njit(fastmath=True)
@@ -380,15 +358,6 @@ def sandwich(matrix, owner, roots, effects, diagonal, out):
     unknown its factor and its place in the level.
     """
     n, q = matrix.shape[0], roots.shape[1]
-    if q == 1:
-        scale = np.empty(n)
-        for i in range(n):
-            scale[i] = roots[owner[i, 0], 0, 0]
-            source, target = matrix[i], out[i]
-            for k in range(i + 1):
-                target[k] = scale[i] * scale[k] * source[k]
-            target[i] += diagonal
-        return
     rows = np.empty((q, n))
     first = 0
     while first < n:

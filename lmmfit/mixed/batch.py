@@ -216,7 +216,7 @@ def _with_response(criterion, products, j):
         total = criterion._total.copy()
         total[:-1, -1] = total[-1, :-1] = products.fixed[j][kept]
         total[-1, -1] = products.square[j]
-        one._cross, one._total = cross, total
+        one._cross, one._total, one._at_zero = cross, total, None
     else:
         one._prepare()
     return one

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from lmmfit._threads import one_blas_thread
-from lmmfit.mixed import _block_kernels as kernels
+from lmmfit.mixed import _block_kernels, _intercept_kernels
 from lmmfit.mixed.schur import EliminationOrder, SchurFactor
 
 __all__ = ["BlockFactor"]
@@ -38,6 +38,7 @@ class BlockFactor:
         self._dense = SchurFactor(system.order)
         self._inverse, self._whole = None, False
         q = system.gram.shape[1]
+        self._kernels = _block_kernels if q > 1 else _intercept_kernels
         self._sparse_roots = np.zeros((len(system.sparse), q, q))
         self._dense_roots = np.zeros((len(system.dense), q, q))
         self._widths = np.array([len(system.effects[f]) for f in system.dense], dtype=np.int64)
@@ -66,7 +67,7 @@ class BlockFactor:
         np.copyto(self._gram, system.gram)
         np.copyto(self._values, system.values)
         np.copyto(self._schur, system.dense_gram)
-        self.log_determinant = kernels.eliminate(
+        self.log_determinant = self._kernels.eliminate(
             *self.tree, system.parent, system.link, self._sparse_roots, self._gram,
             self._values, self._half, self._schur,
         )  # fmt: skip
@@ -79,7 +80,7 @@ class BlockFactor:
     def _sandwich(self, matrix, roots, diagonal, out):
         """Write ``R'A R``, plus a diagonal, for R block-diagonal by level."""
         roots = np.ascontiguousarray(roots)
-        kernels.sandwich(matrix, self.system.owner, roots, self._widths, diagonal, out)
+        self._kernels.sandwich(matrix, self.system.owner, roots, self._widths, diagonal, out)
 
     def _set_roots(self, root):
         system = self.system
@@ -113,14 +114,14 @@ class BlockFactor:
         """
         system, first = self.system, self.system.first_dense
         square = np.zeros((columns.shape[1], columns.shape[1]))
-        kernels.forward(*self.tree, self._half, self._values, columns, square)
+        self._kernels.forward(*self.tree, self._half, self._values, columns, square)
         modes = np.empty_like(columns)
         if system.n_dense:
             own = columns[first:]
             modes[first:] = self._apply_kernel(own)
             square += own.T @ modes[first:]
-            kernels.multiply_lower(self._schur, modes[first:], own)
-        kernels.backward(*self.tree, self._half, self._gram, self._values, columns, modes)
+            _block_kernels.multiply_lower(self._schur, modes[first:], own)
+        self._kernels.backward(*self.tree, self._half, self._gram, self._values, columns, modes)
         return modes, square
 
     def quadratic(self, vectors):
@@ -135,12 +136,12 @@ class BlockFactor:
         ndarray of shape (c, c)
         """
         system, columns = self.system, np.empty_like(vectors)
-        kernels.multiply(
+        self._kernels.multiply(
             *self.tree, system.gram, system.values, system.dense_gram, vectors, columns
         )
         total = vectors.T @ columns
         square = np.zeros_like(total)
-        kernels.forward(*self.tree, self._half, self._values, columns, square)
+        self._kernels.forward(*self.tree, self._half, self._values, columns, square)
         if system.n_dense:
             own = columns[system.first_dense :]
             square += own.T @ self._apply_kernel(own)
@@ -158,7 +159,7 @@ class BlockFactor:
         ndarray of shape (n_unknowns, c)
         """
         system, columns = self.system, np.empty_like(vectors)
-        kernels.multiply(
+        self._kernels.multiply(
             *self.tree, system.gram, system.values, system.dense_gram, vectors, columns
         )
         self.solve(columns)
@@ -181,7 +182,7 @@ class BlockFactor:
         q, n_nodes = system.gram.shape[1], system.shape[-1, 0]
         sums = np.zeros((len(system.sparse), q, q))
         blocks = np.empty((n_nodes if each else 0, q, q))
-        kernels.select(
+        self._kernels.select(
             *self.tree, system.parent, system.link, self._half, self._gram, self._values,
             self.kernel(whole=False), np.empty_like(self._values), np.empty_like(self._gram), sums,
             blocks,

@@ -7,12 +7,14 @@ of the observed information by its average (Gilmour, Thompson and Cullis 1995), 
 quadratic forms need one more solution with the same factor.
 """
 
+from functools import cached_property
 from math import log, pi
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from lmmfit.mixed._block_descent_kernels import descend_blocks, evaluate_blocks
+from lmmfit.mixed._intercept_descent_kernels import descend_intercepts, evaluate_intercepts
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.layout import principal
@@ -36,23 +38,32 @@ class BlockCriterion(ProfiledCriterion):
     ----------
     statistics : MixedStatistics or CrossedStatistics
     method : {"reml", "ml"}, default="reml"
-
-    Attributes
-    ----------
-    factor : BlockFactor
-        Of the last evaluation that was not compiled.
     """
+
+    def __init__(self, statistics, method="reml"):
+        known = BlockSystem.of(statistics).prepared
+        if method not in known:
+            super().__init__(statistics, method)
+            self._at_zero = self._profile(self._total, 0.0), self.rss  # no random effects
+            known[method] = {
+                name: own for name, own in vars(self).items() if own is not statistics
+            }
+        vars(self).update(known[method], statistics=statistics)
 
     def _prepare(self):
         self.system = BlockSystem.of(self.statistics)
-        self.factor = BlockFactor(self.system)
         columns = *(self.statistics.layout.fixed[j] for j in self.fixed), -1
         self._total = principal(self.statistics.total, columns)
         self._cross = np.ascontiguousarray(self.system.cross[:, [*self.fixed, -1]])
-        self._identity = np.eye(self.q)
+        self._identity, self._at_zero = np.eye(self.q), None
         self.beta = self.covariance = self.derivative = self.rss = None
         self._is_small = self.system.n_dense <= _SMALL and self.q > 0
         self._prepare_small()
+
+    @cached_property
+    def factor(self):
+        """Factor of the last evaluation that was not compiled."""
+        return BlockFactor(self.system)
 
     def _prepare_small(self):
         """What the compiled evaluation takes beside the system."""
@@ -67,6 +78,10 @@ class BlockCriterion(ProfiledCriterion):
             system.values, system.dense_gram,
         )  # fmt: skip
         self._roles = system.owner, effects, counts
+        self._evaluate_small, self._descend_compiled = (
+            (evaluate_blocks, descend_blocks) if effects.shape[1] > 1
+            else (evaluate_intercepts, descend_intercepts)
+        )  # fmt: skip
 
     def _small_arguments(self, theta, left_map):
         p, k = len(self.fixed), self.n_theta
@@ -82,7 +97,7 @@ class BlockCriterion(ProfiledCriterion):
     def _evaluate(self, theta, left_map, order):
         if self._is_small:
             arguments = self._small_arguments(theta, left_map)
-            value, self.rss = evaluate_blocks(order, np.nan, *arguments)
+            value, self.rss = self._evaluate_small(order, np.nan, *arguments)
             k = theta.size
             if not order or np.isnan(value):
                 return value, None, None
@@ -92,7 +107,7 @@ class BlockCriterion(ProfiledCriterion):
             return np.nan, None, None
         columns = self._cross.copy()
         _, square = self.factor.solve(columns)
-        value = self._profile(self._total - square)
+        value = self._profile(self._total - square, self.factor.log_determinant)
         if not order or np.isnan(value):
             return value, None, None
         weight = self.nu / self.rss
@@ -136,17 +151,18 @@ class BlockCriterion(ProfiledCriterion):
         """
         if self._is_small:
             arguments = self._small_arguments(theta, left_map)
-            value, self.rss = evaluate_blocks(2, log_sigma, *arguments)
+            value, self.rss = self._evaluate_small(2, log_sigma, *arguments)
             return (np.nan, None, None) if np.isnan(value) else (value, *arguments[-2:])
         k, root = theta.size, left_map @ self.unpack(theta)
         if not self.factor.update(root):
             return np.nan, None, None
         columns = self._cross.copy()
         _, square = self.factor.solve(columns)
-        if np.isnan(self._profile(self._total - square)):
+        log_determinant = self.factor.log_determinant
+        if np.isnan(self._profile(self._total - square, log_determinant)):
             return np.nan, None, None
         weight = float(np.exp(-2.0 * log_sigma))
-        value = self.factor.log_determinant + self.rss * weight
+        value = log_determinant + self.rss * weight
         value += self.nu * (log(2.0 * pi) + 2.0 * log_sigma)
         gradient, hessian = np.empty(k + 1), np.empty((k + 1, k + 1))
         gradient[:k], hessian[:k, :k], along = self._derivatives(
@@ -157,7 +173,7 @@ class BlockCriterion(ProfiledCriterion):
         hessian[k, k] = 4.0 * self.rss * weight
         return value, gradient, hessian
 
-    def _profile(self, products):
+    def _profile(self, products, log_determinant):
         """Solve for beta given ``[X y]'V^-1[X y]``; value of the criterion."""
         p, nu = len(self.fixed), self.nu
         chol, info = dpotrf(products[:p, :p], lower=1) if p else (np.empty((0, 0)), 0)
@@ -169,7 +185,7 @@ class BlockCriterion(ProfiledCriterion):
         self.rss = float(products[-1, -1] - products[:p, -1] @ self.beta)
         if not self.rss > 0.0 or nu <= 0:
             return np.nan
-        value = self.factor.log_determinant + nu * (1.0 + log(2.0 * pi * self.rss / nu))
+        value = log_determinant + nu * (1.0 + log(2.0 * pi * self.rss / nu))
         if self.reml:
             value += 2.0 * np.log(chol.diagonal()).sum()
         return value
@@ -237,9 +253,9 @@ class BlockCriterion(ProfiledCriterion):
         tuple
             As that of :class:`ProfiledCriterion`.
         """
-        self.factor.log_determinant = 0.0
-        at_zero = self._profile(self._total)  # the totals alone: no random effects
-        rss_at_zero, n = self.rss, 1
+        if self._at_zero is None:  # of another response
+            self._at_zero = self._profile(self._total, 0.0), self.rss
+        at_zero, rss_at_zero, n = *self._at_zero, 1
         if self._is_small:
             lambda_, arguments = self._descend_small(self.pack(lambda_), 4 * n_newton, tol)
             if arguments is not None:
@@ -264,7 +280,7 @@ class BlockCriterion(ProfiledCriterion):
         k = theta.size
         arguments = self._small_arguments(theta, self._identity)
         arguments = (*arguments[:-2], np.empty(k), np.empty((k, k)))
-        value, self.rss, n, converged = descend_blocks(n_newton, tol, *arguments)
+        value, self.rss, n, converged = self._descend_compiled(n_newton, tol, *arguments)
         where = self.unpack(theta)
         if not converged or np.isnan(value):
             return where, None

@@ -6,7 +6,7 @@ chain of nested factors is chosen so that the dense part is as small as possible
 factors it is the largest factor alone (Bates et al. 2015, section 5; Bates 2018).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from weakref import WeakKeyDictionary
 
@@ -47,6 +47,8 @@ class BlockSystem:
         Products with the fixed effects and the response.
     owner : ndarray of shape (n_dense, 2)
         Position in ``dense`` of the factor of each unknown, and its place in the level.
+    prepared : dict
+        What criteria by their method have made of the system.
     """
 
     sparse: tuple
@@ -65,6 +67,7 @@ class BlockSystem:
     dense_gram: np.ndarray
     cross: np.ndarray
     owner: np.ndarray
+    prepared: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, statistics):
@@ -125,8 +128,8 @@ class BlockSystem:
                 if f in dense:
                     owner[place + b - n_sparse] = dense.index(f), b
         order = sparse + dense
-        lists = [_lists(k, order, factors, pairs, effects, places, size)
-                 for k in range(len(sparse))]  # fmt: skip
+        options = factors, pairs, effects, places, size, elimination.is_given
+        lists = [_lists(k, order, *options) for k in range(len(sparse))]
         pointer = np.append(0, np.cumsum(np.concatenate([own[0] for own in lists] or [[]])))
         pointer = pointer.astype(np.int64)
         index = np.concatenate([own[1] for own in lists] or [np.empty(0, np.int64)])
@@ -165,6 +168,9 @@ class BlockSystem:
 def _order_dense(sparse, dense, factors, pairs, effects):
     """Order in which to eliminate the levels of the dense factors."""
     sizes = [len(factors[f]) for f in dense]
+    if not EliminationOrder.is_worthwhile(sum(sizes)):
+        n = sum(size * len(effects[f]) for f, size in zip(dense, sizes, strict=True))
+        return EliminationOrder.none(n, sum(sizes))
     first = dict(zip(dense, accumulate([0, *sizes]), strict=False))
     widths = np.repeat([len(effects[f]) for f in dense], sizes).astype(np.int64)
     none = [np.empty(0, np.int64)]
@@ -223,7 +229,7 @@ def _oriented(f, g, pairs):
     return pairs[f, g] if (f, g) in pairs else pairs[g, f].swapped
 
 
-def _lists(k, order, factors, pairs, effects, places, size):
+def _lists(k, order, factors, pairs, effects, places, size, is_sorted):
     """Lists of the nodes of the k-th factor: their lengths, unknowns and products."""
     f, m = order[k], len(factors[order[k]])
     parts = [(g, len(effects[g]), _oriented(f, g, pairs)) for g in order[k + 1 :]]
@@ -242,6 +248,8 @@ def _lists(k, order, factors, pairs, effects, places, size):
             index[entry] = places[g][part.columns] + b
             values[entry, : part.values.shape[1]] = part.values[:, :, b]
         first = first + count * q
+    if is_sorted:
+        return lengths, index, values
     entries = np.arange(index.size), index, np.append(0, np.cumsum(lengths))
     ascending = csr_array(entries, shape=(m, index.max(initial=0) + 1)).tocsc().tocsr().data
     return lengths, index[ascending], values[ascending]

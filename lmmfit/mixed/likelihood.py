@@ -75,6 +75,9 @@ class ProfiledCriterion:
         What the criterion in the user's units has more than that in the basis.
     random_map : ndarray of shape (q, q)
         Maps a relative factor in the basis of the statistics to the user's.
+    fixed_map : ndarray of shape (p, p)
+        Maps coefficients of the fixed effects kept in the basis to the user's, up to the scale
+        and the shift of the response.
     beta, covariance, rss : ndarray (p,), ndarray (p, p), float
         Of the last evaluation, in the basis: fixed effects, (X'V^-1 X)^-1, and the weighted
         residual sum of squares.
@@ -112,6 +115,7 @@ class ProfiledCriterion:
             constant -= 2.0 * sum(log(scale[layout.fixed[j]]) for j in self.fixed)
         self.constant = constant
         self.random_map = basis.random_map(layout) / sqrt(basis.weight_unit)
+        self.fixed_map = basis.coefficient_map(layout, [layout.fixed[j] for j in self.fixed])
         self._prepare()
 
     @property

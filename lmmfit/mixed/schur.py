@@ -33,6 +33,16 @@ class EliminationOrder:
     pointer: np.ndarray
     index: np.ndarray
 
+    @property
+    def is_given(self):
+        """Whether the unknowns keep the order that they had."""
+        return self.pointer.size == 1  # none is past the core
+
+    @staticmethod
+    def is_worthwhile(n_levels):
+        """Whether so many levels can repay the search for an order."""
+        return n_levels >= _FEWEST
+
     @classmethod
     def none(cls, n, n_levels=0):
         """All unknowns in the core, in the order that they have."""
@@ -56,7 +66,7 @@ class EliminationOrder:
         EliminationOrder
         """
         m, longest = len(widths), np.diff(cliques[0]).max(initial=0)
-        if m < _FEWEST or longest > _FULL * m:
+        if longest > _FULL * m:
             return cls.none(int(widths.sum()), m)
         related = np.zeros((m, -(-m // 64)), dtype=np.uint64)
         kernels.neighbours(*cliques, related)

@@ -222,7 +222,7 @@ def _fixed_effects(criterion):
     statistics, kept, aliased = criterion.statistics, criterion.fixed, criterion.aliased
     layout, basis = statistics.layout, statistics.basis
     columns, pilot = tuple(layout.fixed[j] for j in kept), basis.pilot_fit
-    back = basis.coefficient_map(layout, columns)
+    back = criterion.fixed_map
     pilot = give_to_kept(criterion, pilot)
     beta = basis.response_scale * (back @ (criterion.beta - pilot))
     if layout.intercept in columns:
