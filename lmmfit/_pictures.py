@@ -1,5 +1,7 @@
 """Pictures of a fitted model as files."""
 
+import re
+
 from lmmfit._files import UserError, make_folder, one_line, replacing
 
 __all__ = ["save_pictures"]
@@ -40,17 +42,27 @@ def save_pictures(model, X, y, folder, sample_weight=None):
     def draw_lines(ax):
         return FittedLinesDisplay.from_estimator(model, X, y, ax=ax)
 
-    def draw_effects(ax):
-        return CaterpillarDisplay.from_estimator(model, ax=ax)
+    def draw_effects(group):
+        return lambda ax: CaterpillarDisplay.from_estimator(model, group=group, ax=ax)
 
     def draw_residuals(ax):
         return ResidualsDisplay.from_estimator(model, X, y, sample_weight=sample_weight, ax=ax)
 
+    effects = [("random-effects.png", "random effects with intervals", draw_effects(None))]
+    if len(model.random_effects_) > 1:
+        effects = [
+            (
+                f"random-effects-{_slug(group)}.png",
+                f"random effects of {group}",
+                draw_effects(group),
+            )
+            for group in model.random_effects_
+        ]
     folder = make_folder(folder)
     saved, skipped = [], []
     for name, content, draw in (
         ("fitted-lines.png", "fitted lines by group", draw_lines),
-        ("random-effects.png", "random effects with intervals", draw_effects),
+        *effects,
         ("residuals.png", "residual diagnostics", draw_residuals),
     ):
         figure = Figure(layout="constrained")
@@ -64,3 +76,8 @@ def save_pictures(model, X, y, folder, sample_weight=None):
             figure.savefig(stream, format="png", dpi=100)
         saved.append((str(folder / name), content))
     return saved, skipped
+
+
+def _slug(group):
+    """A name as a part of the name of a file."""
+    return re.sub(r"[^\w.-]+", "-", group)

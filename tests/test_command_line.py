@@ -157,6 +157,15 @@ def test_fit_with_weights(folder, table, capsys):
     assert {path.name for path in (folder / "pictures").iterdir()} == PICTURES
 
 
+def test_every_random_term_has_a_picture(folder, capsys, frames):
+    frames["penicillin"].to_csv("plates.csv", index=False)
+    command = ["fit", "diameter ~ 1 + (1 | plate) + (1 | sample)", "plates.csv", "--plot", "two"]
+    assert main(command) == 0
+    found = {path.name for path in (folder / "two").iterdir()}
+    assert {"random-effects-plate.png", "random-effects-sample.png", "residuals.png"} <= found
+    assert "random effects of sample" in capsys.readouterr().out
+
+
 def test_fit_tells_warnings_as_notes(folder, table, capsys):
     table.loc[3, "Days"] = np.nan
     table.to_csv("holes.csv", index=False)

@@ -5,19 +5,21 @@ import numpy as np
 from lmmfit._jit import njit
 from lmmfit.mixed._descent_kernels import descend
 
+_EM_STEPS = 0, 2, 16  # of each attempt: EM is slow, and goes where Newton's method will not
 _VANISHED = 1e-8  # relative variance that is examined at the boundary
 
 
 @njit
 def fit_responses(
-    first, last, zy, xy, yy, y_rows, n_em, n_newton, tol, n_groups, rows, g_row, c_row,
-    multiplicity, total, nu, reml, theta_rows, theta_columns, left_map, workspace, covariance,
-    slope, gradient, hessian, room, start, thetas, betas, covariances, values, sizes, evaluations,
+    first, last, zy, xy, yy, y_rows, n_newton, tol, n_groups, rows, g_row, c_row, multiplicity,
+    total, nu, reml, theta_rows, theta_columns, left_map, workspace, covariance, slope, gradient,
+    hessian, room, starts, start, thetas, betas, covariances, values, sizes, evaluations,
     outcomes,
 ):  # fmt: skip
     """Fit responses ``first`` to ``last``: their products are zy (k x q x m), xy, yy.
 
-    ``rows`` and ``total`` are overwritten. ``sizes`` receives the residual sums of squares;
+    Each begins at its row of ``starts``; where that does not converge, at ``start``. ``rows``
+    and ``total`` are overwritten. ``sizes`` receives the residual sums of squares;
     ``outcomes`` is 1 where the optimum is inside and certified by its convergence, 2 where a
     single variance is zero and wants no growth, and 0 where another look is needed.
     """
@@ -33,9 +35,9 @@ def fit_responses(
             total[p, i] = xy[j, i]
         total[p, p] = yy[j]
         outcome, total_n = 0, 0
-        for steps in (n_em, 8 * n_em):  # EM is slow, and goes where Newton's method will not
+        for steps in _EM_STEPS:
             for t in range(n_theta):
-                theta[t] = start[t]
+                theta[t] = start[t] if steps else starts[j, t]
             at_zero, _, value, rss, n, converged = descend(
                 2, steps, n_newton, tol, n_groups, rows, g_row, c_row, multiplicity, total, nu,
                 reml, theta, left_map, theta_rows, theta_columns, workspace, beta, covariance,

@@ -11,7 +11,10 @@ from lmmfit._jit import njit
 from lmmfit.mixed._profile_kernels import evaluate
 
 _CONVEX = 1e-6  # least pivot of the Hessian with a unit diagonal
-_KEPT = 0.25  # share of the promised decrease that a step must keep
+KEPT = 0.25  # share of the promised decrease that a step must keep
+WHOLE = 0.9  # share that it keeps where the model is as good as exact
+EXCESS = 1e-3  # share of the tolerance that may be left after the last step, if promises shrink
+# as they did before
 
 
 def room_size(q, n_theta):
@@ -139,19 +142,21 @@ def descend(
         _copy(before, theta)
         value, rss = evaluate(order, *data, theta, *where, *out)
         n += 1
-    radius = _first_radius(theta, hessian)
+    radius, earlier = _first_radius(theta, hessian), 0.0
     for _ in range(n_newton):
         length, promised = newton_step(gradient, hessian, factor, unit, step)
         if converged or not length <= radius:
             break
         noise = 4e-15 * max(abs(value), 1.0)
-        converged = promised <= max(tol, noise)
+        left = promised * promised / earlier if earlier > promised else promised
+        converged = promised <= max(tol, noise) or left <= EXCESS * tol
         _copy(theta, before)
         for t in range(n_theta):
             theta[t] += step[t]
         moved, rss = evaluate(1 if converged else order, *data, theta, *where, *out)
         n += 1
-        if value - moved >= (-noise - tol if converged else _KEPT * promised):
+        if value - moved >= (-noise - tol if converged else KEPT * promised):
+            earlier = promised if value - moved >= WHOLE * promised else 0.0
             value = moved
             continue
         _copy(before, theta)

@@ -8,13 +8,9 @@ evaluate, ``judge``, as long as ``state[GOING]``; then ``stay``.
 import numpy as np
 
 from lmmfit._jit import njit
-from lmmfit.mixed._descent_kernels import newton_step
+from lmmfit.mixed._descent_kernels import EXCESS, KEPT, WHOLE, newton_step
 
 VALUE, RSS, PROMISED, BEFORE, DAMPING, GOING, LAST, CONVERGED = range(8)
-
-_KEPT = 0.25  # share of the promised decrease that a step must keep
-_WHOLE = 0.9  # share that it keeps where the model is as good as exact
-_EXCESS = 1e-3  # share of the tolerance that may be expected to be left after the last step
 
 
 @njit
@@ -63,11 +59,11 @@ def judge(value, rss, tol, theta, gradient, hessian, old, room, state):
         state[CONVERGED] = 1.0 if decrease >= -noise - tol else 0.0
         return
     damping = state[DAMPING]
-    if state[VALUE] == np.inf or decrease >= _KEPT * state[PROMISED]:
+    if state[VALUE] == np.inf or decrease >= KEPT * state[PROMISED]:
         if not np.isfinite(value):
             state[VALUE], state[RSS], state[GOING] = value, rss, 0.0
             return
-        whole = damping == 0.0 and decrease >= _WHOLE * state[PROMISED]
+        whole = damping == 0.0 and decrease >= WHOLE * state[PROMISED]
         state[BEFORE] = state[PROMISED] if whole else 0.0
         state[VALUE], state[RSS] = value, rss
         damping = damping / 8.0 if damping > 0.01 else 0.0
@@ -84,7 +80,7 @@ def judge(value, rss, tol, theta, gradient, hessian, old, room, state):
     left = promised
     if state[BEFORE] > promised:
         left = promised * promised / state[BEFORE]  # if it shrinks as it did before
-    small = promised <= max(tol, noise) or left <= _EXCESS * tol
+    small = promised <= max(tol, noise) or left <= EXCESS * tol
     state[PROMISED], state[DAMPING] = promised, damping
     state[LAST] = 1.0 if small and damping == 0.0 else 0.0
     state[GOING] = 1.0 if promised > -np.inf else 0.0

@@ -12,11 +12,12 @@ from lmmfit.mixed.criterion import profiled_criterion
 from lmmfit.mixed.crossed import CrossedStatistics
 from lmmfit.mixed.layout import principal
 from lmmfit.mixed.likelihood import aligned
+from lmmfit.mixed.moments import moment_factors
 from lmmfit.mixed.newton import optimize_criterion
 
 __all__ = ["BatchFit", "ResponseProducts", "fit_batch"]
 
-_EM_STEPS, _NEWTON_STEPS = 2, 12
+_NEWTON_STEPS = 12
 _AT_ONCE = 128  # responses of one call, between two ticks
 
 
@@ -93,7 +94,7 @@ def fit_batch(statistics, products, method="reml", *, tol=1e-9, max_iter=100, st
     tol, max_iter :
         As for :func:`fit_statistics`.
     start : ndarray of shape (q, q), optional
-        Factor to start from, in the basis.
+        Factor to start from, in the basis; that of moments by default.
     n_jobs : int, optional
         Threads, as joblib counts them.
     tick : callable, optional
@@ -109,11 +110,10 @@ def fit_batch(statistics, products, method="reml", *, tol=1e-9, max_iter=100, st
         np.zeros((k, q, q)), np.empty((k, p)), np.empty((k, p, p)), np.empty(k), np.empty(k),
         np.zeros(k, dtype=np.int64), np.zeros(k, dtype=bool), np.zeros(k, dtype=bool),
     )  # fmt: skip
-    first = np.eye(q) if start is None else start
     if isinstance(statistics, CrossedStatistics) or not q:
         open_cases = np.arange(k)
     else:
-        open_cases = _fit_compiled(criterion, products, first, tol, n_jobs, tick, out)
+        open_cases = _fit_compiled(criterion, products, start, tol, n_jobs, tick, out)
     for j in open_cases:
         one = _with_response(criterion, products, j)
         optimum = optimize_criterion(one, start=start, tol=tol, max_iter=max_iter)
@@ -143,16 +143,22 @@ def _fit_compiled(criterion, products, start, tol, n_jobs, tick, out):
     theta, outcomes = np.empty((k, n_theta)), np.zeros(k, dtype=np.int64)
     total = principal(plain.total, columns)
     q, p = criterion.q, kept.size
+    rows, columns = layout.theta_positions
+    if start is None:
+        first = moment_factors(plain, kept, products.by_level, xy, products.square)
+        starts = np.ascontiguousarray(first[:, rows, columns])
+    else:
+        starts = np.tile(criterion.pack(start), (k, 1))
     chunks = np.array_split(np.arange(k), max(1, -(-k // _AT_ONCE))) if k else []
 
     def run(own):
         fit_responses(
-            own[0], own[-1] + 1, zy, xy, products.square, y_rows, _EM_STEPS, _NEWTON_STEPS, tol,
+            own[0], own[-1] + 1, zy, xy, products.square, y_rows, _NEWTON_STEPS, tol,
             plain.n_groups, plain.products.copy(), g_row, c_row, np.empty(0),
             total.copy(), float(criterion.nu), criterion.reml, *layout.theta_positions,
             criterion._identity, aligned(workspace_size(q, p + 1, n_theta)), np.empty((p, p)),
             np.empty((q, q)), np.empty(n_theta), np.empty((n_theta, n_theta)),
-            np.empty(room_size(q, n_theta)), criterion.pack(start),
+            np.empty(room_size(q, n_theta)), starts, criterion.pack(criterion._identity),
             theta, out.beta, out.covariance, out.value, out.rss, out.n_iter, outcomes,
         )  # fmt: skip
         if tick is not None:
@@ -166,7 +172,6 @@ def _fit_compiled(criterion, products, start, tol, n_jobs, tick, out):
 
         Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(run)(own) for own in chunks)
     out.value[:] += criterion.constant
-    rows, columns = layout.theta_positions
     out.lambda_[:, rows, columns] = np.where(outcomes[:, None] == 2, 0.0, theta)
     out.converged[:], out.singular[:] = outcomes > 0, outcomes == 2
     return np.flatnonzero(outcomes == 0)

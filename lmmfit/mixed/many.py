@@ -229,9 +229,9 @@ def _summarize(statistics, rows, codes, Y):
     mean = np.zeros(k)
     if layout.intercept in layout.fixed:
         mean = np.average(Y, axis=0, weights=rows.weights if rows.weights.size else None)
-    cross = np.zeros((p, k))
-    for _, _, weighted, block in _blocks(rows, basis, Y, mean):
-        cross += weighted[:, fixed].T @ block
+    cross = np.zeros((p, k))  # rounding of a large mean is left to the second pass
+    for at, _, weighted in _blocks(rows, basis):
+        cross += weighted[:, fixed].T @ Y[at] - np.outer(weighted[:, fixed].sum(axis=0), mean)
     gram = statistics.total[fixed[:, None], fixed]
     pilot = np.linalg.lstsq(gram, cross, rcond=1e-10)[0] if p else cross
     by_level = [
@@ -239,15 +239,14 @@ def _summarize(statistics, rows, codes, Y):
         for own, effects in zip(statistics.factor_levels, layout.effects, strict=True)
     ]
     left, square = np.zeros((p, k)), np.zeros(k)
-    for at, V, weighted, block in _blocks(rows, basis, Y, mean):
-        block -= V[:, fixed] @ pilot
+    for at, V, weighted in _blocks(rows, basis):
+        block = Y[at] - np.column_stack([V[:, fixed], np.ones(len(V))]) @ np.vstack([pilot, mean])
         left += weighted[:, fixed].T @ block
         square += _column_squares(block, rows.weights[at])
         for own, effects, out in zip(codes, layout.effects, by_level, strict=True):
             z = np.ascontiguousarray(weighted[:, random[effects]])
             add_responses(z, block, own[at], out)
-    weight = rows.weights if rows.weights.size else np.ones(len(Y))
-    exact = square <= _PERFECT_FIT * (weight @ Y**2)
+    exact = square <= _PERFECT_FIT * _column_squares(Y, rows.weights)
     scale = np.sqrt(square / statistics.weight)
     scale[exact] = 0.0  # what is left is rounding
     unit = np.where(exact, 1.0, scale)
@@ -264,14 +263,14 @@ def _column_squares(block, weights):
     return np.einsum("ij,ij->j", block, block)
 
 
-def _blocks(rows, basis, Y, mean):
-    """Columns in the basis, weighted columns and centred responses, some rows at a time."""
-    for lo in range(0, len(Y), _ROWS_PER_BLOCK):
-        at = slice(lo, min(lo + _ROWS_PER_BLOCK, len(Y)))
+def _blocks(rows, basis):
+    """Columns in the basis, and the same weighted, some rows at a time."""
+    for lo in range(0, len(rows), _ROWS_PER_BLOCK):
+        at = slice(lo, min(lo + _ROWS_PER_BLOCK, len(rows)))
         raw = take_rows(rows.columns[:-1], at, at.stop - lo).T
         V = (raw - basis.shift[:-1]) @ basis.transform[:-1, :-1]
         weighted = V * rows.weights[at][:, None] if rows.weights.size else V
-        yield at, V, weighted, np.ascontiguousarray(Y[at] - mean)
+        yield at, V, weighted
 
 
 def _publish(statistics, method, batch, fitted, products, scale, mean, pilot):

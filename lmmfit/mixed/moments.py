@@ -12,11 +12,10 @@ model with the one factor alone, whose variances are that of the residual.
 
 import numpy as np
 
-from lmmfit.linalg import lower_factor, symmetric_eigen
 from lmmfit.mixed.crossed import factor_products
 from lmmfit.mixed.layout import principal
 
-__all__ = ["moment_factor"]
+__all__ = ["moment_factor", "moment_factors"]
 
 _LEAST = 1e-3  # variance to start from, in units of the residual variance and of the basis
 
@@ -36,15 +35,42 @@ def moment_factor(statistics, fixed):
         Block lower-triangular and positive definite, in the basis of the statistics; the
         identity where the moments ask for no residual variance.
     """
-    forms, blocks = _Forms(statistics, fixed), statistics.layout.blocks
-    residual, variances = forms.solve()
-    if not residual > 0.0 or not np.isfinite(variances).all():
-        return np.eye(len(variances))
-    lambda_ = np.zeros_like(variances)
-    for start, stop in blocks:
-        sizes, axes = symmetric_eigen(variances[start:stop, start:stop] / residual)
-        root = axes * np.sqrt(np.maximum(sizes, _LEAST))
-        lambda_[start:stop, start:stop] = lower_factor(root)
+    layout, (factors, _) = statistics.layout, factor_products(statistics)
+    by_level = [part.cross[None, :, :, -1] for part in factors]
+    right = statistics.total[-1, layout.fixed_positions[[*fixed]]]
+    return moment_factors(statistics, fixed, by_level, right[None], statistics.total[-1:, -1])[0]
+
+
+def moment_factors(statistics, fixed, by_level, right, square):
+    """As :func:`moment_factor` for k responses, from their products.
+
+    Parameters
+    ----------
+    statistics : MixedStatistics or CrossedStatistics
+        Of the design.
+    fixed : list of int
+    by_level : list of ndarray of shape (k, levels, q)
+        ``Z'y`` by grouping factor.
+    right : ndarray of shape (k, p)
+        ``X'y`` of the fixed effects that are kept.
+    square : ndarray of shape (k,)
+        ``y'y``.
+
+    Returns
+    -------
+    ndarray of shape (k, q, q)
+    """
+    residual, variances = _Forms(statistics, fixed).solve(by_level, right, square)
+    lambda_, identity = np.zeros_like(variances), np.eye(variances.shape[1])
+    for start, stop in statistics.layout.blocks:
+        own = slice(start, stop)
+        with np.errstate(all="ignore"):
+            relative = variances[:, own, own] / residual[:, None, None]
+        bad = ~(residual > 0.0) | ~np.isfinite(relative).all(axis=(1, 2))
+        relative[bad] = identity[own, own]
+        sizes, axes = np.linalg.eigh(relative)
+        large = axes * np.maximum(sizes, _LEAST)[:, None, :] @ axes.swapaxes(1, 2)
+        lambda_[:, own, own] = np.linalg.cholesky(large)
     return lambda_
 
 
@@ -53,12 +79,8 @@ class _Forms:
 
     def __init__(self, statistics, fixed):
         layout = statistics.layout
-        columns = *(layout.fixed[j] for j in fixed), len(layout.columns)
-        total = principal(statistics.total, columns)
-        gram, right = total[:-1, :-1], total[:-1, -1]
-        self.inverse = np.linalg.inv(gram)
-        beta = self.inverse @ right
-        self.square, self.nu = total[-1, -1] - right @ beta, statistics.n_rows - len(fixed)
+        gram = principal(statistics.total, tuple(layout.fixed[j] for j in fixed))
+        self.inverse, self.nu = np.linalg.inv(gram), statistics.n_rows - len(fixed)
         self.factors, pairs = factor_products(statistics)
         self.effects = layout.effects
         self.places = [
@@ -67,8 +89,9 @@ class _Forms:
             if any(s <= own[a] < e and s <= own[b] < e for s, e in layout.blocks)
         ]  # fmt: skip
         self.cross = [part.cross[:, :, [*fixed]] for part in self.factors]
-        self.left = [part.cross[:, :, -1] - own @ beta
-                     for part, own in zip(self.factors, self.cross, strict=True)]  # fmt: skip
+        self.weights = [
+            np.linalg.inv(np.eye(part.gram.shape[1]) + part.gram) for part in self.factors
+        ]
         self.pairs = {}
         for f, part in enumerate(self.factors):
             every = np.arange(len(part))
@@ -76,38 +99,47 @@ class _Forms:
         for (f, g), part in pairs.items():
             self.pairs[f, g] = part.rows, part.columns, part.values
             self.pairs[g, f] = part.columns, part.rows, part.values.swapaxes(1, 2)
-        self.within = [
-            part.gram - own @ self.inverse @ own.swapaxes(1, 2)
-            for part, own in zip(self.factors, self.cross, strict=True)
-        ]
 
-    def solve(self):
-        """Residual variance and covariance of the random effects (q, q)."""
-        solution = np.linalg.lstsq(*self.equations())[0]
+    def solve(self, by_level, right, square):
+        """Residual variances (k,) and covariances of the random effects (k, q, q)."""
+        equations, forms = self.equations(), self.forms(by_level, right, square)
+        solution = np.linalg.lstsq(equations, forms.T)[0].T
         q = sum(own.size for own in self.effects)
-        variances = np.zeros((q, q))
-        for (f, a, b), value in zip(self.places, solution, strict=False):
-            variances[self.effects[f][a], self.effects[f][b]] = value
-        return solution[-1], variances
+        variances = np.zeros((len(square), q, q))
+        for i, (f, a, b) in enumerate(self.places):
+            variances[:, self.effects[f][a], self.effects[f][b]] = solution[:, i]
+        return solution[:, -1], variances
+
+    def forms(self, by_level, right, square):
+        """Sums of squares and products by place, and that of the residuals: (k, n + 1)."""
+        beta = right @ self.inverse
+        out = np.empty((len(square), len(self.places) + 1))
+        out[:, -1] = square - np.einsum("kp,kp->k", right, beta)
+        sums = []
+        for own, cross, weight in zip(by_level, self.cross, self.weights, strict=True):
+            left = own - np.tensordot(beta, cross, axes=(1, 2))
+            left = np.einsum("mab,kmb->kma", weight, left)
+            sums.append(np.einsum("kma,kmb->kab", left, left))
+        for i, (f, a, b) in enumerate(self.places):
+            out[:, i] = sums[f][:, a, b]
+        return out
 
     def equations(self):
-        """Matrix and right-hand side for the covariances, by place, and the residual variance."""
+        """Their expectations, as coefficients of the covariances and the residual variance."""
         n = len(self.places)
-        matrix, right = np.zeros((n + 1, n + 1)), np.empty(n + 1)
-        matrix[n, n], right[n] = self.nu, self.square
-        form, noise, slope = [], [], {}
-        for f, part in enumerate(self.factors):
-            weight = np.linalg.inv(np.eye(part.gram.shape[1]) + part.gram)
-            r = (weight @ self.left[f][:, :, None])[:, :, 0]
-            form.append(r.T @ r)
-            noise.append((weight @ self.within[f] @ weight.swapaxes(1, 2)).sum(axis=0))
+        matrix = np.zeros((n + 1, n + 1))
+        matrix[n, n] = self.nu
+        within, noise, slope = [], [], {}
+        for f, (part, cross) in enumerate(zip(self.factors, self.cross, strict=True)):
+            weight = self.weights[f]
+            within.append(part.gram - cross @ self.inverse @ cross.swapaxes(1, 2))
+            noise.append((weight @ within[f] @ weight.swapaxes(1, 2)).sum(axis=0))
             for g in range(len(self.factors)):
                 slope[f, g] = self._slope(f, g, weight)
         for i, (f, a, b) in enumerate(self.places):
-            right[i], matrix[i, n] = form[f][a, b], noise[f][a, b]
-            matrix[n, i] = self.within[f][:, a, b].sum()
+            matrix[i, n], matrix[n, i] = noise[f][a, b], within[f][:, a, b].sum()
             matrix[i, :n] = [slope[f, g][a, b, c, d] for g, c, d in self.places]
-        return matrix, right
+        return matrix
 
     def _slope(self, f, g, weight):
         """``sum_lm B_ac B_bd`` for ``B = A_l Z_l'M Z_m``: (a, b, c, d)."""

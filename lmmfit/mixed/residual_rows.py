@@ -8,7 +8,7 @@ from lmmfit.mixed.design import require_column
 from lmmfit.mixed.factors import GroupLevels, encode
 from lmmfit.mixed.residual import ResidualTerms
 
-__all__ = ["ResidualRows"]
+__all__ = ["ResidualRows", "series"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +70,13 @@ class ResidualRows:
         if not terms.group:
             nothing = np.empty(0, dtype=np.int64)
             return cls(terms, levels, rows, strata, nothing, nothing)
-        groups, names = encode([columns.raw(name) for name in terms.group], terms.group)
-        groups, time = groups[rows], _read_time(terms, columns)
-        time = np.zeros(rows.size, dtype=np.int64) if time is None else time[rows]
-        order = np.lexsort((time, groups))
-        rows, groups, time = rows[order], groups[order], time[order]
-        current = 1 + np.flatnonzero(groups[1:] == groups[:-1])
+        order, current, lags = series(terms, columns, rows)
         if not current.size:
             raise ValueError(
                 f"residual={terms.text!r}: no level of {':'.join(terms.group)!r} has two rows, so "
                 "that nothing tells of a correlation within one."
             )
-        lags = np.ones(current.size, dtype=np.int64)
-        if terms.time is not None:
-            lags = time[current] - time[current - 1]
-            _check_lags(lags, terms, time[current], names.labels, groups[current], rows, current)
-        return cls(terms, levels, rows, strata[order], current, lags)
+        return cls(terms, levels, rows[order], strata[order], current, lags)
 
     def check_nesting(self, codes, factors):
         """Raise a ValueError unless each group lies within one level of every grouping factor.
@@ -109,6 +100,43 @@ class ResidualRows:
                     f"within a level of {group!r} (between rows {self.rows[at - 1]} and "
                     f"{self.rows[at]}). Use ar1({name}), or ar1({group}:{name})."
                 )
+
+
+def series(terms, columns, rows):
+    """Put the rows of each group of an autoregression in the order of time.
+
+    Parameters
+    ----------
+    terms : ResidualTerms
+    columns : FrameColumns or ArrayColumns
+    rows : ndarray of int64
+        Positions of the rows that count.
+
+    Returns
+    -------
+    order : ndarray of int64
+        Permutation of ``rows``, group by group.
+    current : ndarray of int64
+        Places in that order that have a predecessor, which is just before.
+    lags : ndarray of int64
+        Steps of time between the two.
+
+    Raises
+    ------
+    ValueError
+        If times are not whole numbers or two rows of a group have the same.
+    """
+    groups, names = encode([columns.raw(name) for name in terms.group], terms.group)
+    groups, time = groups[rows], _read_time(terms, columns)
+    time = np.zeros(rows.size, dtype=np.int64) if time is None else time[rows]
+    order = np.lexsort((time, groups))
+    rows, groups, time = rows[order], groups[order], time[order]
+    current = 1 + np.flatnonzero(groups[1:] == groups[:-1])
+    lags = np.ones(current.size, dtype=np.int64)
+    if terms.time is not None and current.size:
+        lags = time[current] - time[current - 1]
+        _check_lags(lags, terms, time[current], names.labels, groups[current], rows, current)
+    return order, current, lags
 
 
 def _check_strata(strata, levels):

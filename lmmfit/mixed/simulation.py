@@ -8,6 +8,7 @@ from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.crossed import factor_products
 from lmmfit.mixed.prediction import predict_rows
+from lmmfit.mixed.residual_rows import series
 
 __all__ = ["simulate_products", "simulate_rows"]
 
@@ -34,6 +35,12 @@ def simulate_rows(fit, design, columns, n_simulations, rng, *, conditional=False
     -------
     ndarray of shape (n, n_simulations)
 
+    Raises
+    ------
+    ValueError
+        If a weight is not positive, or the model's residual structure does not know a stratum or
+        the order of a group.
+
     Examples
     --------
     >>> import numpy as np
@@ -49,7 +56,10 @@ def simulate_rows(fit, design, columns, n_simulations, rng, *, conditional=False
     n, layout = len(columns), fit.statistics.layout
     mean = predict_rows(fit, design, columns, conditional=conditional)
     noise = rng.standard_normal((n, n_simulations)) * np.sqrt(fit.sigma2)
+    if fit.residual is not None:
+        noise = _structured(noise, fit.residual, columns)
     if weights is not None:
+        _check_positive(weights)
         noise /= np.sqrt(weights)[:, None]
     out = mean[:, None] + noise
     if conditional or not layout.random:
@@ -64,6 +74,30 @@ def simulate_rows(fit, design, columns, n_simulations, rng, *, conditional=False
             share = drawn[own, :, a]
             out += share if vector is None else share * vector[:, None]
     return out
+
+
+def _structured(noise, residual, columns):
+    """Give independent residuals the correlation within groups and the spread of their strata."""
+    if residual.phi is not None:
+        order, current, lags = series(residual.terms, columns, np.arange(len(noise)))
+        noise = noise[order]
+        rho = residual.phi ** lags.astype(np.float64)
+        starts = np.setdiff1d(np.arange(len(noise)), current)
+        rank = current - starts[np.searchsorted(starts, current) - 1]
+        for step in range(1, rank.max(initial=0) + 1):  # every group at once
+            at, own = current[rank == step], rho[rank == step, None]
+            noise[at] = own * noise[at - 1] + np.sqrt(1.0 - own**2) * noise[at]
+        noise[order] = noise.copy()
+    return noise * residual.ratios(columns)[:, None]
+
+
+def _check_positive(weights):
+    if not (weights > 0.0).all():
+        row = int(np.argmin(weights > 0.0))
+        raise ValueError(
+            f"sample_weight must be positive to simulate, got {weights[row]} in row {row}: the "
+            "variance of its residual would be infinite. Leave such rows out."
+        )
 
 
 def simulate_products(fit, n_simulations, rng):

@@ -346,7 +346,7 @@ def test_moments_have_the_expectations_that_they_are_equated_with(random):
     statistics, X, design = bound(random, frame)
     layout = design.layout
     forms = moments._Forms(statistics, [0, 1, 2])
-    matrix, _ = forms.equations()
+    matrix = forms.equations()
     lambda_ = np.zeros((len(layout.random),) * 2)
     lambda_[tuple(layout.theta_positions)] = some_theta(statistics)
     omega, variance = lambda_ @ lambda_.T, 1.7

@@ -573,3 +573,47 @@ class TestLimits:
         with pytest.warns(UserWarning, match="fit the response exactly"):
             own = lmm("y ~ x + (1 | g)", data, residual="ident(s) + ar1(g)")
         assert own.sigma2_ == 0.0
+
+
+# ---------------------------------------------------------------- simulation
+
+
+def test_simulated_residuals_have_the_structure(frames):
+    """Covariance of many simulations beside the matrix of sigma2, delta, phi and the lags."""
+    frame = frames["sleepstudy"].drop([2, 5, 6, 13]).iloc[:40].sample(frac=1.0, random_state=0)
+    frame["early"] = np.where(frame["Days"] < 4, "early", "late")
+    model = lmm(
+        "Reaction ~ Days + (1 | Subject)", frame, residual="ident(early) + ar1(Days | Subject)"
+    )
+    draws = 40_000
+    drawn = model.simulate(frame, draws, conditional=True, random_state=1)
+    ratio = np.where(frame["early"] == model.residual_.strata[0], 1.0, model.residual_.delta[1])
+    days, subject = frame["Days"].to_numpy(), frame["Subject"].to_numpy()
+    same = subject[:, None] == subject
+    lag = np.abs(days[:, None] - days).astype(float)
+    wanted = same * model.residual_.phi**lag * np.outer(ratio, ratio)
+    found = np.cov(drawn) / model.sigma2_
+    scale = np.outer(ratio, ratio)
+    np.testing.assert_allclose(found / scale, wanted / scale, atol=6.0 / np.sqrt(draws))
+
+
+def test_simulation_of_a_structure_can_be_fitted_again(frames):
+    """A refit to a simulated response is close to what it was simulated from."""
+    frame = pd.concat([frames["sleepstudy"].assign(block=k) for k in range(8)])
+    frame["Subject"] = frame["Subject"].astype(str) + frame["block"].astype(str)
+    model = lmm("Reaction ~ Days + (1 | Subject)", frame, residual="ar1(Subject)")
+    again = model.refit(frame, model.simulate(frame, random_state=3)[:, 0])
+    assert again.residual_.phi == pytest.approx(model.residual_.phi, abs=0.1)
+    assert again.sigma2_ == pytest.approx(model.sigma2_, rel=0.2)
+
+
+def test_simulation_names_an_unknown_stratum_and_a_weight_of_zero(frames):
+    frame = frames["sleepstudy"].copy()
+    frame["early"] = np.where(frame["Days"] < 4, "early", "late")
+    model = lmm("Reaction ~ Days + (1 | Subject)", frame, residual="ident(early)")
+    with pytest.raises(ValueError, match=r"stratum 'noon' .* in row 3"):
+        model.simulate(frame.assign(early=["late"] * 3 + ["noon"] * 177))
+    plain, weight = lmm("Reaction ~ Days + (1 | Subject)", frame), np.ones(180)
+    weight[7] = 0.0
+    with pytest.raises(ValueError, match=r"must be positive to simulate, got 0.0 in row 7"):
+        plain.simulate(frame, sample_weight=weight)
