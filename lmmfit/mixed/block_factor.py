@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import numpy as np
+from scipy.linalg.blas import dsymm
 
 from lmmfit._threads import one_blas_thread
 from lmmfit.mixed import _block_kernels, _intercept_kernels
@@ -11,6 +12,7 @@ from lmmfit.mixed.schur import EliminationOrder, SchurFactor
 __all__ = ["BlockFactor"]
 
 _FEW = 100  # unknowns for which BLAS starts no second thread
+_COLUMNS = 8  # up to which a loop over them beats BLAS
 _SMALL = 1e-3  # relative standard deviation below which a factor's root is not inverted
 
 
@@ -120,7 +122,7 @@ class BlockFactor:
             own = columns[first:]
             modes[first:] = self._apply_kernel(own)
             square += own.T @ modes[first:]
-            _block_kernels.multiply_lower(self._schur, modes[first:], own)
+            _take_off(self._schur, modes[first:], own)
         self._kernels.backward(*self.tree, self._half, self._gram, self._values, columns, modes)
         return modes, square
 
@@ -251,6 +253,14 @@ class BlockFactor:
         left = self._apply_kernel(own).reshape(system.n_dense, -1, q)
         taken = np.einsum("nga,ngb->gab", own.reshape(system.n_dense, -1, q), left)
         return _diagonal_blocks(self._schur, rows[::q], q) - taken
+
+
+def _take_off(lower, vectors, out):
+    """Take ``A @ vectors`` off ``out``, for the lower triangle of A."""
+    if vectors.shape[1] > _COLUMNS:
+        out -= dsymm(1.0, lower.T, vectors.T, side=1, lower=0).T
+    else:
+        _block_kernels.multiply_lower(lower, vectors, out)
 
 
 def _symmetric(lower):

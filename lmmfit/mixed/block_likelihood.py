@@ -18,7 +18,7 @@ from lmmfit.mixed._intercept_descent_kernels import descend_intercepts, evaluate
 from lmmfit.mixed.block_factor import BlockFactor
 from lmmfit.mixed.blocks import BlockSystem
 from lmmfit.mixed.layout import principal
-from lmmfit.mixed.likelihood import ProfiledCriterion
+from lmmfit.mixed.likelihood import ProfiledCriterion, check_method
 from lmmfit.mixed.moments import moment_factor
 from lmmfit.optimize import minimize_newton
 
@@ -41,6 +41,7 @@ class BlockCriterion(ProfiledCriterion):
     """
 
     def __init__(self, statistics, method="reml"):
+        check_method(method)
         known = BlockSystem.of(statistics).prepared
         if method not in known:
             super().__init__(statistics, method)

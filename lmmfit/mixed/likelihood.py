@@ -100,8 +100,7 @@ class ProfiledCriterion:
     """
 
     def __init__(self, statistics, method="reml"):
-        if method not in ("reml", "ml"):
-            raise ValueError(f"method must be 'reml' or 'ml', got {method!r}.")
+        check_method(method)
         self.statistics, self.method = statistics, method
         layout, basis = statistics.layout, statistics.basis
         self.reml = method == "reml"
@@ -266,6 +265,12 @@ class ProfiledCriterion:
         self._outputs = (
             *layout.theta_positions, workspace, self.beta, self.covariance, self.derivative,
         )  # fmt: skip
+
+
+def check_method(method):
+    """Raise a ValueError unless it is "reml" or "ml"."""
+    if method not in ("reml", "ml"):
+        raise ValueError(f"method must be 'reml' or 'ml', got {method!r}.")
 
 
 def aligned(size):

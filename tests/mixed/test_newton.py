@@ -471,6 +471,30 @@ class TestTrustRegion:
         assert result.n_iter <= 2
         np.testing.assert_allclose(result.x, wanted, rtol=1e-8)
 
+    def test_last_step_needs_the_value_alone(self):
+        """The same end; gradient and Hessian are those of the last quadratic model."""
+        calls = []
+
+        def value_at(x):
+            calls.append(x)
+            return _rosenbrock(x)[0]
+
+        start = np.array([-1.2, 1.0])
+        result = minimize_newton(_rosenbrock, start, value_at=value_at)
+        whole = minimize_newton(_rosenbrock, start)
+        assert (len(calls), result.n_iter, result.value) == (1, whole.n_iter, whole.value)
+        np.testing.assert_array_equal(result.x, calls[0])
+        np.testing.assert_array_equal(result.x, whole.x)
+        np.testing.assert_allclose(result.gradient, 0.0, atol=1e-9)
+        np.testing.assert_allclose(result.hessian, whole.hessian, rtol=1e-2)
+
+    def test_a_last_step_that_goes_up_is_not_taken(self):
+        result = minimize_newton(
+            lambda x: (x @ x, 2 * x, 2 * np.eye(1)), np.array([1e-6]), value_at=lambda x: 1.0
+        )
+        assert result.converged
+        assert (result.x[0], result.value) == (1e-6, 1e-12)
+
     def test_singular_hessian(self):
         """A valley: the direction without slope or curvature is left alone."""
 
