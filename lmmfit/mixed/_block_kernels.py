@@ -304,6 +304,33 @@ def _spread_ancestors(
 
 
 @njit(fastmath=True)
+def add_product(lower, vectors, sign, out):
+    """Add ``sign * A @ vectors`` (n x c) to ``out``, A given by its lower triangle."""
+    n, c = vectors.shape
+    begin = np.empty(n, np.int64)  # of what is not zero in each row
+    for i in range(n):
+        begin[i] = 0
+        while begin[i] < i and lower[i, begin[i]] == 0.0:
+            begin[i] += 1
+    vector, own = np.empty((c, n)), np.zeros((c, n))
+    for x in range(c):
+        for i in range(n):
+            vector[x, i] = sign * vectors[i, x]
+    for i in range(n):
+        row = lower[i]
+        for x in range(c):
+            source, target, s = vector[x], own[x], 0.0
+            factor = source[i]
+            for k in range(begin[i], i):
+                s += row[k] * source[k]
+                target[k] += row[k] * factor
+            target[i] += s + row[i] * factor
+    for i in range(n):
+        for x in range(c):
+            out[i, x] += own[x, i]
+
+
+@njit(fastmath=True)
 def multiply(shape, pointer, index, gram, values, dense, vectors, out):
     """Write ``Z'Z @ vectors`` (unknowns x c) to ``out``; ``dense`` is a lower triangle."""
     n_levels, c, first_dense = shape.shape[0] - 1, vectors.shape[1], shape[-1, 1]
@@ -323,30 +350,7 @@ def multiply(shape, pointer, index, gram, values, dense, vectors, out):
                     for x in range(c):
                         out[first + a, x] += weight * vectors[other, x]
                         out[other, x] += weight * vectors[first + a, x]
-    for i in range(dense.shape[0]):
-        for k in range(i + 1):
-            weight = dense[i, k]
-            if weight != 0.0:
-                for x in range(c):
-                    out[first_dense + i, x] += weight * vectors[first_dense + k, x]
-                    if k < i:
-                        out[first_dense + k, x] += weight * vectors[first_dense + i, x]
-
-
-@njit(fastmath=True)
-def multiply_lower(lower, vectors, out):
-    """Take ``A @ vectors`` (unknowns x c) off ``out``, A given by its lower triangle."""
-    n, c = vectors.shape
-    for x in range(c):
-        vector, taken = np.ascontiguousarray(vectors[:, x]), np.zeros(n)
-        for i in range(n):
-            row, own, s = lower[i], vector[i], 0.0
-            for k in range(i):
-                s += row[k] * vector[k]
-                taken[k] += row[k] * own
-            taken[i] += s + row[i] * own
-        for i in range(n):
-            out[i, x] -= taken[i]
+    add_product(dense, vectors[first_dense:], 1.0, out[first_dense:])
 
 
 @njit(fastmath=True)

@@ -7,6 +7,7 @@ matrices: several times faster, and what most models with several factors need.
 import numpy as np
 
 from lmmfit._jit import njit
+from lmmfit.mixed._block_kernels import add_product
 
 
 @njit
@@ -81,7 +82,7 @@ def backward(shape, pointer, index, half, gram, values, columns, solved):
                 columns[i, x] -= gram[j, 0, 0] * solved[i, x]
 
 
-@njit(fastmath=True)
+@njit
 def select(
     shape, pointer, index, parent, link, half, gram, values, dense, by_list, by_node, sums, each
 ):
@@ -120,10 +121,10 @@ def select(
                 for e in range(n):
                     middle += row[e] * spread[e]
                 for e in range(width, n):
-                    i, s = at[e], 0.0
+                    source, s = dense[at[e]], 0.0
                     for f in range(width, e):
-                        s += dense[i, at[f]] * row[f]
-                    middle += row[e] * (2.0 * s + dense[i, i] * row[e])
+                        s += source[at[f]] * row[f]
+                    middle += row[e] * (2.0 * s + source[at[e]] * row[e])
             own = half[j, 0, 0] * half[j, 0, 0]
             if level:
                 for e in range(n):
@@ -154,14 +155,7 @@ def multiply(shape, pointer, index, gram, values, dense, vectors, out):
                 for x in range(c):
                     out[i, x] += weight * vectors[other, x]
                     out[other, x] += weight * vectors[i, x]
-    for i in range(dense.shape[0]):
-        for k in range(i + 1):
-            weight = dense[i, k]
-            if weight != 0.0:
-                for x in range(c):
-                    out[first_dense + i, x] += weight * vectors[first_dense + k, x]
-                    if k < i:
-                        out[first_dense + k, x] += weight * vectors[first_dense + i, x]
+    add_product(dense, vectors[first_dense:], 1.0, out[first_dense:])
 
 
 @njit

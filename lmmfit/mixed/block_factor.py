@@ -51,13 +51,15 @@ class BlockFactor:
         """Context for many factorisations: one BLAS thread, where the dense part is large."""
         return one_blas_thread() if self.system.n_dense > _FEW else nullcontext()
 
-    def update(self, root):
+    def update(self, root, inverse=False):
         """Factor for another root.
 
         Parameters
         ----------
         root : ndarray of shape (q, q)
             Square root of the relative covariance of the random effects of all terms.
+        inverse : bool, default=False
+            Whether :meth:`block_sums` will be wanted, which is then faster.
 
         Returns
         -------
@@ -76,7 +78,7 @@ class BlockFactor:
         self._inverse = None
         if system.n_dense:
             self._sandwich(self._schur, self._dense_roots, 1.0, self._scaled)
-            self.log_determinant += self._dense.update(self._scaled)
+            self.log_determinant += self._dense.update(self._scaled, inverse)
         return bool(np.isfinite(self.log_determinant))
 
     def _sandwich(self, matrix, roots, diagonal, out):
@@ -236,7 +238,7 @@ class BlockFactor:
             if whole and self._dense.core < n:
                 matrix, factor = np.empty((n, n)), SchurFactor(EliminationOrder.none(n))
                 self._sandwich(self._schur, self._dense_roots, 1.0, matrix)
-                factor.update(matrix)
+                factor.update(matrix, inverse=True)
             self._inverse = factor.selected_inverse()
             self._sandwich(self._inverse, self._dense_roots.swapaxes(1, 2), 0.0, self._kernel)
         return self._kernel
@@ -260,7 +262,7 @@ def _take_off(lower, vectors, out):
     if vectors.shape[1] > _COLUMNS:
         out -= dsymm(1.0, lower.T, vectors.T, side=1, lower=0).T
     else:
-        _block_kernels.multiply_lower(lower, vectors, out)
+        _block_kernels.add_product(lower, vectors, -1.0, out)
 
 
 def _symmetric(lower):

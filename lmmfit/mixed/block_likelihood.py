@@ -104,7 +104,7 @@ class BlockCriterion(ProfiledCriterion):
                 return value, None, None
             return value, arguments[-2][:k], arguments[-1][:k, :k] if order == 2 else None
         root = left_map @ self.unpack(theta)
-        if not self.factor.update(root):
+        if not self.factor.update(root, inverse=order > 0):
             return np.nan, None, None
         columns = self._cross.copy()
         _, square = self.factor.solve(columns)
@@ -155,7 +155,7 @@ class BlockCriterion(ProfiledCriterion):
             value, self.rss = self._evaluate_small(2, log_sigma, *arguments)
             return (np.nan, None, None) if np.isnan(value) else (value, *arguments[-2:])
         k, root = theta.size, left_map @ self.unpack(theta)
-        if not self.factor.update(root):
+        if not self.factor.update(root, inverse=True):
             return np.nan, None, None
         columns = self._cross.copy()
         _, square = self.factor.solve(columns)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.linalg.blas import dsyrk, dtrmm
+from scipy.linalg.lapack import dlauum, dpotrf, dpotri, dpotrs, dtrtri
 
 from lmmfit.mixed import _schur_kernels as kernels
 
@@ -12,6 +13,7 @@ __all__ = ["EliminationOrder", "SchurFactor"]
 _SHARE = 0.35  # of the others: with more neighbours than that, LAPACK is faster
 _FULL = 0.65  # share of the levels that one list may have for an order to be worth finding
 _FEWEST = 128  # levels for which it is
+_BASE = 96  # unknowns that are not divided further
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +124,15 @@ class SchurFactor:
         self.core, self._outer = order.core, (order.core, order.pointer, order.index)
         self._inverse = np.empty((0, 0))
 
-    def update(self, matrix):
+    def update(self, matrix, inverse=False):
         """Factor another matrix.
 
         Parameters
         ----------
         matrix : ndarray of shape (n, n)
             Lower triangle; overwritten, and kept.
+        inverse : bool, default=False
+            Whether the inverse will be wanted: with that of the factor, it takes less in all.
 
         Returns
         -------
@@ -138,8 +142,12 @@ class SchurFactor:
         core, self._matrix = self.core, matrix
         outer = kernels.eliminate_outer(*self._outer, matrix) if core < len(matrix) else 0.0
         # the lower triangle of a C array is the upper one of its transpose, as LAPACK sees it
-        self._core, info = dpotrf(matrix[:core, :core].T, lower=0, clean=0, overwrite_a=1)
-        if info:
+        if inverse:
+            self._core, self._core_inverse = _factor_and_inverse(matrix[:core, :core].T)
+        else:
+            self._core, info = dpotrf(matrix[:core, :core].T, lower=0, clean=0, overwrite_a=1)
+            self._core, self._core_inverse = None if info else self._core, None
+        if self._core is None:
             return np.nan
         return outer + 2.0 * np.log(self._core.diagonal()).sum()
 
@@ -168,7 +176,10 @@ class SchurFactor:
         ndarray of shape (n, n)
             Lower triangle; what is not selected is anything.
         """
-        core = dpotri(self._core, lower=0)[0].T
+        if self._core_inverse is None:
+            core = dpotri(self._core, lower=0)[0].T
+        else:
+            core = dlauum(self._core_inverse, lower=0)[0].T
         if self.core == len(self._matrix):
             return core
         if self._inverse.shape != self._matrix.shape:
@@ -177,3 +188,36 @@ class SchurFactor:
         inverse[: self.core, : self.core] = core
         kernels.invert_outer(*self._outer, self._matrix, inverse)
         return inverse
+
+
+def _factor_and_inverse(a):
+    """Cholesky's factor U and its inverse, of ``a = U'U``: half by half.
+
+    All of the work is products, which BLAS does at twice the speed of triangular solutions.
+
+    Parameters
+    ----------
+    a : ndarray of shape (n, n)
+        Upper triangle.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n, n), or None
+        Upper triangles; None twice where a is not positive definite.
+    """
+    n, h = len(a), len(a) // 2
+    if n <= _BASE:
+        factor, info = dpotrf(a, lower=0, clean=1)
+        return (None, None) if info else (factor, dtrtri(factor, lower=0)[0])
+    first, first_inverse = _factor_and_inverse(a[:h, :h])
+    if first is None:
+        return None, None
+    across = dtrmm(1.0, first_inverse, a[:h, h:], trans_a=1)
+    second, second_inverse = _factor_and_inverse(dsyrk(-1.0, across, 1.0, a[h:, h:], trans=1))
+    if second is None:
+        return None, None
+    factor, inverse = np.zeros((n, n), order="F"), np.zeros((n, n), order="F")
+    factor[:h, :h], factor[:h, h:], factor[h:, h:] = first, across, second
+    inverse[:h, :h], inverse[h:, h:] = first_inverse, second_inverse
+    inverse[:h, h:] = dtrmm(-1.0, first_inverse, dtrmm(1.0, second_inverse, across, side=1))
+    return factor, inverse

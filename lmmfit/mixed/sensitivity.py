@@ -191,7 +191,7 @@ class Sensitivity:
         factor, out = BlockFactor(system), None
         with factor.limited:
             for k, weight in enumerate((-11.0, 18.0, -9.0, 2.0)):
-                factor.update(self._root(covariance + k * step * direction))
+                factor.update(self._root(covariance + k * step * direction), inverse=True)
                 part = [weight / (6.0 * step) * own for own in factor.block_sums()]
                 out = part if out is None else [a + b for a, b in zip(out, part, strict=True)]
         return out
