@@ -106,40 +106,24 @@ class BlockSystem:
         effects = statistics.layout.effects
         sparse = _longest_chain(factors, pairs)
         dense = tuple(f for f in range(len(factors)) if f not in sparse)
-        width = [len(part) * len(own) for part, own in zip(factors, effects, strict=True)]
-        n_sparse, n = sum(width[f] for f in sparse), sum(width)
-        _check_dense(n - n_sparse, dense, statistics)
+        n_dense = sum(len(factors[f]) * len(effects[f]) for f in dense)
+        _check_dense(n_dense, dense, statistics)
         elimination = _order_dense(sparse, dense, factors, pairs, effects)
         places = _places(sparse, dense, factors, effects, elimination)
-        size = max((len(own) for own in effects), default=0)
-        shape = np.zeros((len(sparse) + 1, 3), dtype=np.int64)
-        shape[1:, 0] = np.cumsum([len(factors[f]) for f in sparse])
-        shape[1:, 1] = np.cumsum([width[f] for f in sparse])
-        shape[:-1, 2] = [len(effects[f]) for f in sparse]
-        gram = np.zeros((shape[-1, 0], size, size))
-        cross = np.empty((n, len(statistics.layout.fixed) + 1))
-        owner = np.empty((n - n_sparse, 2), dtype=np.int64)
-        for k, f in enumerate(sparse):
-            q = len(effects[f])
-            gram[shape[k, 0] : shape[k + 1, 0], :q, :q] = factors[f].gram
-        for f, place in enumerate(places):
-            for b in range(len(effects[f])):
-                cross[place + b] = factors[f].cross[:, b]
-                if f in dense:
-                    owner[place + b - n_sparse] = dense.index(f), b
-        order = sparse + dense
+        shape, gram = _nodes(sparse, factors, effects)
+        right = len(statistics.layout.fixed) + 1
+        cross, owner = _unknowns(dense, factors, effects, places, n_dense, right)
+        first, size = len(cross) - n_dense, gram.shape[1]
         options = factors, pairs, effects, places, size, elimination.is_given
-        lists = [_lists(k, order, *options) for k in range(len(sparse))]
-        pointer = np.append(0, np.cumsum(np.concatenate([own[0] for own in lists] or [[]])))
-        pointer = pointer.astype(np.int64)
-        index = np.concatenate([own[1] for own in lists] or [np.empty(0, np.int64)])
-        values = np.concatenate([own[2] for own in lists] or [np.empty((0, size))])
-        parent, link = _links(sparse, pairs, shape, pointer, index, n)
+        lists = [_lists(k, sparse + dense, *options) for k in range(len(sparse))]
+        lists.append((np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, size))))
+        lengths, index, values = map(np.concatenate, zip(*lists, strict=True))
+        pointer = np.append(0, np.cumsum(lengths))
+        parent, link = _links(sparse, pairs, shape, pointer, index, len(cross))
         return cls(
             sparse, dense, effects, tuple(map(len, factors)), places, elimination, shape, pointer,
             index, parent, link, gram, values,
-            _dense_gram(dense, factors, pairs, effects, places, n_sparse, n - n_sparse), cross,
-            owner,
+            _dense_gram(dense, factors, pairs, effects, places, first, n_dense), cross, owner,
         )  # fmt: skip
 
     def __len__(self):
@@ -168,25 +152,23 @@ class BlockSystem:
 def _order_dense(sparse, dense, factors, pairs, effects):
     """Order in which to eliminate the levels of the dense factors."""
     sizes = [len(factors[f]) for f in dense]
-    if not EliminationOrder.is_worthwhile(sum(sizes)):
+    if not dense or not EliminationOrder.is_worthwhile(sum(sizes)):
         n = sum(size * len(effects[f]) for f, size in zip(dense, sizes, strict=True))
         return EliminationOrder.none(n, sum(sizes))
     first = dict(zip(dense, accumulate([0, *sizes]), strict=False))
     widths = np.repeat([len(effects[f]) for f in dense], sizes).astype(np.int64)
-    none = [np.empty(0, np.int64)]
-    node, level = none, none
-    if sparse:  # what eliminating the coarsest of them connects, no finer one does
-        parts = [(f, _oriented(sparse[-1], f, pairs)) for f in dense]
-        node = none + [part.rows for _, part in parts]
-        level = none + [first[f] + part.columns for f, part in parts]
-    node, level = np.concatenate(node), np.concatenate(level)
-    counts = np.bincount(node, minlength=len(factors[sparse[-1]]) if sparse else 0)
+    # what eliminating the coarsest of the nested factors connects, no finer one does
+    parts = [(first[f], _oriented(sparse[-1], f, pairs)) for f in dense]
+    node = np.concatenate([part.rows for _, part in parts])
+    level = np.concatenate([start + part.columns for start, part in parts])
+    counts = np.bincount(node, minlength=len(factors[sparse[-1]]))
     cliques = np.append(0, np.cumsum(counts)), level[np.argsort(node, kind="stable")]
-    both = [(f, g) for k, f in enumerate(dense) for g in dense[:k]]
-    parts = [(f, g, _oriented(f, g, pairs)) for f, g in both]
-    rows = np.concatenate(none + [first[f] + part.rows for f, _, part in parts])
-    columns = np.concatenate(none + [first[g] + part.columns for _, g, part in parts])
-    return EliminationOrder.find(widths, cliques, np.column_stack([rows, columns]))
+    together = [np.empty((0, 2), np.int64)]
+    for k, f in enumerate(dense):
+        for g in dense[:k]:
+            part = _oriented(f, g, pairs)
+            together.append(np.column_stack([first[f] + part.rows, first[g] + part.columns]))
+    return EliminationOrder.find(widths, cliques, np.concatenate(together))
 
 
 def _places(sparse, dense, factors, effects, elimination):
@@ -201,6 +183,31 @@ def _places(sparse, dense, factors, effects, elimination):
     own = {f: first[start:stop] for f, (start, stop) in zip(sparse + dense, pairwise(ends),
                                                             strict=True)}  # fmt: skip
     return [own[f] for f in range(len(factors))]
+
+
+def _nodes(sparse, factors, effects):
+    """Shape of the sparse part, and the products of each of its levels with itself."""
+    size = max((len(own) for own in effects), default=0)
+    shape = np.zeros((len(sparse) + 1, 3), dtype=np.int64)
+    counts, widths = [len(factors[f]) for f in sparse], [len(effects[f]) for f in sparse]
+    shape[1:, 0], shape[1:, 1] = np.cumsum(counts), np.cumsum(np.multiply(counts, widths))
+    shape[:-1, 2] = widths
+    gram = np.zeros((shape[-1, 0], size, size))
+    for k, f in enumerate(sparse):
+        gram[shape[k, 0] : shape[k + 1, 0], : widths[k], : widths[k]] = factors[f].gram
+    return shape, gram
+
+
+def _unknowns(dense, factors, effects, places, n_dense, right):
+    """Products of each unknown with fixed effects and response; owners of the dense ones."""
+    n = sum(place.size * len(own) for place, own in zip(places, effects, strict=True))
+    cross, owner = np.empty((n, right)), np.empty((n_dense, 2), dtype=np.int64)
+    for f, place in enumerate(places):
+        for b in range(len(effects[f])):
+            cross[place + b] = factors[f].cross[:, b]
+            if f in dense:
+                owner[place + b - (n - n_dense)] = dense.index(f), b
+    return cross, owner
 
 
 def _longest_chain(factors, pairs):
