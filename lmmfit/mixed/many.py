@@ -240,7 +240,8 @@ def _summarize(statistics, rows, codes, Y):
     ]
     left, square = np.zeros((p, k)), np.zeros(k)
     for at, V, weighted in _blocks(rows, basis):
-        block = Y[at] - np.column_stack([V[:, fixed], np.ones(len(V))]) @ np.vstack([pilot, mean])
+        block = np.column_stack([V[:, fixed], np.ones(len(V))]) @ np.vstack([pilot, mean])
+        np.subtract(Y[at], block, out=block)
         left += weighted[:, fixed].T @ block
         square += _column_squares(block, rows.weights[at])
         for own, effects, out in zip(codes, layout.effects, by_level, strict=True):
