@@ -9,12 +9,11 @@ import numpy as np
 
 from lmmfit._jit import njit
 from lmmfit.mixed._profile_kernels import evaluate
+from lmmfit.optimize._stopping import WHOLE, is_last_step
 
 _CONVEX = 1e-6  # least pivot of the Hessian with a unit diagonal
 KEPT = 0.25  # share of the promised decrease that a step must keep
-WHOLE = 0.9  # share that it keeps where the model is as good as exact
-EXCESS = 1e-3  # share of the tolerance that may be left after the last step, if promises shrink
-# as they did before
+is_last = njit(is_last_step)
 
 
 def room_size(q, n_theta):
@@ -148,8 +147,7 @@ def descend(
         if converged or not length <= radius:
             break
         noise = 4e-15 * max(abs(value), 1.0)
-        left = promised * promised / earlier if earlier > promised else promised
-        converged = promised <= max(tol, noise) or left <= EXCESS * tol
+        converged = is_last(promised, earlier, tol, value)
         _copy(theta, before)
         for t in range(n_theta):
             theta[t] += step[t]

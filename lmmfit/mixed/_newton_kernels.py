@@ -8,7 +8,8 @@ evaluate, ``judge``, as long as ``state[GOING]``; then ``stay``.
 import numpy as np
 
 from lmmfit._jit import njit
-from lmmfit.mixed._descent_kernels import EXCESS, KEPT, WHOLE, newton_step
+from lmmfit.mixed._descent_kernels import KEPT, is_last, newton_step
+from lmmfit.optimize._stopping import WHOLE
 
 VALUE, RSS, PROMISED, BEFORE, DAMPING, GOING, LAST, CONVERGED = range(8)
 
@@ -77,12 +78,9 @@ def judge(value, rss, tol, theta, gradient, hessian, old, room, state):
     promised, damping = _damped_step(old, damping, room)
     if damping > 0.0 and promised <= max(tol, noise):
         promised, damping = _damped_step(old, 0.0, room)  # does no damping shorten the step?
-    left = promised
-    if state[BEFORE] > promised:
-        left = promised * promised / state[BEFORE]  # if it shrinks as it did before
-    small = promised <= max(tol, noise) or left <= EXCESS * tol
+    small = damping == 0.0 and is_last(promised, state[BEFORE], tol, value)
     state[PROMISED], state[DAMPING] = promised, damping
-    state[LAST] = 1.0 if small and damping == 0.0 else 0.0
+    state[LAST] = 1.0 if small else 0.0
     state[GOING] = 1.0 if promised > -np.inf else 0.0
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmfit.linalg import symmetric_eigen
+from lmmfit.optimize._stopping import WHOLE, is_last_step
 
 __all__ = ["NewtonResult", "minimize_newton", "promised_decrease"]
 
 _FLAT = 1e-8  # curvature, relative to that of single parameters, that rounding may produce
 _FLOOR = 1e-12
-_EXCESS = 1e-3  # share of the tolerance that may be expected to be left after the last step
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,7 @@ def minimize_newton(
             return NewtonResult(x, value, gradient, hessian, iteration - 1, False, "callback")
         step, length, promised, possible, convex = _step(gradient, hessian, radius)
         noise = 4e-15 * max(abs(value), 1.0)
-        left = possible**2 / before if before > possible else possible  # if it shrinks as before
-        last = convex and (possible <= max(tol, noise) or left <= _EXCESS * tol)
+        last = convex and is_last_step(possible, before, tol, value)
         if last and value_at is not None:
             trial = value_at(x + step), gradient + hessian @ step, hessian
         else:
@@ -114,7 +113,7 @@ def minimize_newton(
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.8 * radius:
             radius *= 3.0
-        before = possible if convex and ratio > 0.9 and length < radius else 0.0
+        before = possible if promised == possible and ratio > WHOLE else 0.0
         if ratio > 1e-4:
             x, (value, gradient, hessian) = x + step, trial
         elif radius < 1e-10:
