@@ -7,6 +7,7 @@ A suite is one module with a ``cases(quick)`` function; a rival is one module of
 SUITES = {
     "mixed": "linear mixed models with one grouping factor",
     "crossed": "several grouping factors, inference, many responses; who is right",
+    "mlp": "networks: products with the Hessian, optimisers, what a fit reaches in a given time",
     "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

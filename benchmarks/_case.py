@@ -31,11 +31,14 @@ class Operation:
         What is done, shown in place of the operation's name.
     share : float
         Part of the work that is done: seconds are divided by it.
+    report : callable, optional
+        What the call returned -> a dict of what is reported; not timed.
     """
 
     call: Callable
     how: str = ""
     share: float = 1.0
+    report: Callable | None = None
 
     def __call__(self):
         """Do it."""

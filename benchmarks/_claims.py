@@ -88,6 +88,44 @@ def largest(text, key, where, *, at_most, scale=1.0, unit=""):
     return Claim(text, value, "<=", at_most, unit)
 
 
+def figure(text, name, where, *, at_least=None, at_most=None):
+    """Claim a bound on every row's figure; rows that failed make it unmet."""
+    bound, sign = (at_most, "<=") if at_least is None else (at_least, ">=")
+    worst, failed = (max, math.inf) if at_least is None else (min, -math.inf)
+
+    def value(rows):
+        selected = [row for row in rows if _matches(row, where)]
+        if any(row["status"] != "ok" for row in selected):
+            return failed
+        return worst(_figures(selected, name, where))
+
+    return Claim(text, value, sign, bound)
+
+
+def figure_ratio(text, name, rival, ours, *, at_least):
+    """Claim that the least figure of `rival` is so many times the largest of `ours`."""
+
+    def value(rows):
+        return min(_figures(rows, name, rival)) / max(_figures(rows, name, ours))
+
+    return Claim(text, value, ">=", at_least, " times", rival)
+
+
+def figure_lead(text, name, rival, ours, *, at_least):
+    """Claim that the least figure of `ours` is that much above the largest of `rival`."""
+
+    def value(rows):
+        return min(_figures(rows, name, ours)) - max(_figures(rows, name, rival))
+
+    return Claim(text, value, ">=", at_least, "", rival)
+
+
+def _figures(rows, name, where):
+    """Return a figure of the rows that have it."""
+    selected = [row for row in rows if row["status"] == "ok" and _matches(row, where)]
+    return [row["figures"][name] for row in selected if name in row.get("figures", {})]
+
+
 def _medians(rows, where):
     return [row["median"] for row in rows if row["status"] == "ok" and _matches(row, where)]
 

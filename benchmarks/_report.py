@@ -61,11 +61,12 @@ def _by_row(case):
     best = min((r["objective"] for r in rows if "objective" in r), default=None)
     extra = [key for key in ("growth_bytes", "transient_bytes") if any(key in r for r in rows)]
     compared = any("error" in row for row in rows)
+    figures = list(dict.fromkeys(name for row in rows for name in row.get("figures", {})))
     header = ["package", "how", f"median a {unit}" if unit else "median", "min - max", "runs"]
     header += ["x lmmfit"]
     if best is not None:
         header += ["objective - best", "peak MB"]
-    header += ["error"] * compared + [key.replace("_", " ") for key in extra]
+    header += ["error"] * compared + figures + [key.replace("_", " ") for key in extra]
     body = []
     for row in rows:
         line = [package(row), how(row)]
@@ -84,6 +85,7 @@ def _by_row(case):
             line += ["-" if peak is None else f"{peak / 1e6:.1f}"]
         if compared:
             line += ["-" if row.get("error") is None else f"{row['error']:.1e}"]
+        line += [_figure(row.get("figures", {}).get(name)) for name in figures]
         line += [str(row.get(key, "-")) for key in extra]
         body.append(line)
     return header, body
@@ -287,6 +289,13 @@ def _digits(value):
         return f"{value:g}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}" if decimals < 6 else f"{value:.1e}"
+
+
+def _figure(value):
+    """Return a number as it is shown: counts in full, others with three digits."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else _digits(value)
 
 
 def _quick(case):

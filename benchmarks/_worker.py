@@ -8,7 +8,9 @@ Prints one JSON line for each operation of each problem. An adapter is a module 
     name -> function of a `Problem` that returns the operation to time: a callable without
     arguments, or a dict of them, which are timed in turn. What the function does itself
     (reading the input, say) is not timed. An `Operation` is a callable with a note. One that
-    returns a dict says what is reported, such as ``values`` to be compared with a reference;
+    returns a dict says what is reported, such as ``values`` to be compared with a reference,
+    ``figures`` (name -> number, each a column of the table), or, of a case without repeats,
+    ``seconds`` of its parts and a ``status`` other than ``ok`` with its ``message``;
 ``describe(result)``
     ``objective`` (minus twice the log-likelihood, or lme4's REML criterion), ``beta`` and
     ``converged`` of what an operation returned.
@@ -103,7 +105,7 @@ def measure(adapter, variant, problem, job):
             "peak_bytes": peak,
             "warnings": sorted({clean(w.message) for w in caught})[:3],
             **stamp,
-            **_described(adapter, result),
+            **_described(adapter, operation, result),
         }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -180,8 +182,10 @@ def _named(operations):
     return operations if isinstance(operations, dict) else {"fit": operations}
 
 
-def _described(adapter, result):
+def _described(adapter, operation, result):
     """Return the objective and the estimates in plain JSON types."""
+    if getattr(operation, "report", None):
+        result = operation.report(result)
     if result is None:
         return {}
     if isinstance(result, float | dict):

@@ -1,12 +1,16 @@
-"""One place that limits the threads of BLAS around loops of many middling matrices.
+"""One place that limits the threads of BLAS around loops, and counts those of our own.
 
 A factorisation of a thousand unknowns gains little from a second thread, and where the cores
 are shared its spinning can cost twenty times the work.
 """
 
+import os
+from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["one_blas_thread"]
+__all__ = ["one_blas_thread", "worker_threads"]
+
+_limited = 0  # loops within which BLAS is limited already: asking again would cost 20 microseconds
 
 
 @cache
@@ -16,6 +20,7 @@ def _controller():
     return ThreadpoolController()
 
 
+@contextmanager
 def one_blas_thread():
     """Context in which BLAS uses one thread.
 
@@ -31,4 +36,37 @@ def one_blas_thread():
     ...     float(np.trace(np.eye(3) @ np.eye(3)))
     3.0
     """
-    return _controller().limit(limits=1, user_api="blas")
+    global _limited
+    if _limited:
+        yield
+        return
+    with _controller().limit(limits=1, user_api="blas"):
+        _limited += 1
+        try:
+            yield
+        finally:
+            _limited -= 1
+
+
+def worker_threads():
+    """Threads for work that is divided between them: ``OMP_NUM_THREADS``, or one a core.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from lmmfit._threads import worker_threads
+    >>> worker_threads() >= 1
+    True
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, int(wanted)) if wanted.strip().isdigit() else _cores()
+
+
+@cache
+def _cores():
+    from joblib import cpu_count
+
+    return cpu_count()

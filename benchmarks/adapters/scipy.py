@@ -1,10 +1,14 @@
-"""SciPy's linear algebra, and the LAPACK routines below it."""
+"""SciPy's linear algebra, the LAPACK routines below it, and its L-BFGS."""
+
+from functools import partial
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 from scipy.linalg import lapack
 
 from benchmarks._case import drop
+from benchmarks._networks import network, runs
 
 DISTRIBUTIONS = ("scipy", "numpy")
 
@@ -87,6 +91,33 @@ def bounds(problem):
     return {"solve, no bound": lambda: drop(scipy.linalg.solve(a, b))}
 
 
+def _lbfgs(problem):
+    """Minimise with lmmfit's own value and gradient, to the last decrease."""
+    objective = network(problem).objective(problem.arrays["X"], problem.arrays["Y"])
+    options = {"maxcor": 10, "ftol": 0.0, "gtol": problem.spec["tol"]}
+    options |= {"maxiter": 10**9, "maxfun": 10**9}
+
+    def value_and_gradient(theta):
+        state = objective.evaluate(theta)
+        return state.value, state.gradient
+
+    def descend(theta, trail):
+        def callback(intermediate_result):
+            if trail.add(intermediate_result.x):
+                raise StopIteration
+
+        scipy.optimize.minimize(
+            value_and_gradient,
+            theta,
+            jac=True,
+            method="L-BFGS-B",
+            callback=callback,
+            options=options,
+        )
+
+    return descend
+
+
 VARIANTS = {
     "tridiagonal": tridiagonal,
     "stacks": stacks,
@@ -94,4 +125,5 @@ VARIANTS = {
     "dense": dense,
     "least_squares": least_squares,
     "bounds": bounds,
+    "lbfgs": partial(runs, descent=_lbfgs, name="l-bfgs-b"),
 }

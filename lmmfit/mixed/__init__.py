@@ -1,6 +1,6 @@
 """Linear mixed models: statistics, criterion, optimum and what follows from them."""
 
-from importlib import import_module
+from lmmfit._lazy import lazy_names
 
 _HOMES = {
     "terms": ("RandomTerm", "parse_random", "split_formula"),
@@ -47,19 +47,4 @@ _HOMES = {
         "VariancePartitionDisplay",
     ),
 }  # fmt: skip
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    """Import a module when one of its names is first used: a fit needs few of them."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(globals(), _HOMES)

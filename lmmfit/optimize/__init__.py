@@ -1,5 +1,19 @@
-"""Second-order optimisers."""
+"""Second-order optimisers: descents that propose steps, searches that judge them."""
 
-from lmmfit.optimize.trust_region import NewtonResult, minimize_newton, promised_decrease
+from lmmfit._lazy import lazy_names
 
-__all__ = ["NewtonResult", "minimize_newton", "promised_decrease"]
+_HOMES = {
+    "damping": ("Damping",),
+    "dense_newton": ("NewtonResult", "minimize_newton", "promised_decrease"),
+    "limited_memory": ("LimitedMemory", "SteepestDescent", "apply_inverse"),
+    "line_search": ("ExactLineSearch", "LineSearch"),
+    "methods": ("LBFGS", "GaussNewton", "LevenbergMarquardt", "NewtonCG"),
+    "normal_equations": ("NormalEquations",),
+    "objective": ("Objective",),
+    "run": ("OptimizeResult", "Optimizer", "Recombined", "Run", "minimize"),
+    "scaled_conjugate": ("SCG",),
+    "truncated_cg": ("TruncatedCG",),
+    "trust_region": ("TrustRegion",),
+}
+
+__all__, __getattr__, __dir__ = lazy_names(globals(), _HOMES)
