@@ -2,5 +2,6 @@
 
 from lmmfit.estimators._formula import lmm
 from lmmfit.estimators._mixed import LinearMixedModel
+from lmmfit.estimators._mlp import SecondOrderMLP
 
-__all__ = ["LinearMixedModel", "lmm"]
+__all__ = ["LinearMixedModel", "SecondOrderMLP", "lmm"]

@@ -6,8 +6,10 @@ _HOMES = {
     "differences": ("finite_difference_product",),
     "feedforward": ("FeedForwardNetwork",),
     "layout": ("NetworkLayout",),
+    "operator": ("HessianOperator",),
     "problem": ("NetworkObjective",),
     "products": ("gauss_newton_vector_product", "hessian_vector_product"),
+    "scaling": ("Scaling", "merge_rows"),
     "state": ("NetworkState",),
 }
 

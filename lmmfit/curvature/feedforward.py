@@ -1,6 +1,6 @@
 """Layered networks: sizes, activations, loss, penalty."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,8 @@ from lmmfit.curvature.losses import Loss, make_loss
 from lmmfit.curvature.problem import NetworkObjective
 
 __all__ = ["FeedForwardNetwork"]
+
+_ROWS = 2**14  # of a chunk of predictions
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,16 @@ class FeedForwardNetwork:
         -------
         ndarray of shape (n, n_out)
         """
-        Y = np.zeros((np.shape(X)[0], self.layout.layer_sizes[-1]))
-        return self.evaluate(theta, X, Y).predictions
+        theta, width = np.asarray(theta, dtype=np.float64), self.layout.layer_sizes[-1]
+        X = self._check_array(X, "X", self.layout.layer_sizes[0], np.dtype(np.float64))
+        out = np.empty((len(X), width))
+        for start in range(0, len(X), _ROWS):
+            part = X[start : start + _ROWS]
+            objective = NetworkObjective(
+                self, part, np.zeros((len(part), width)), np.zeros(len(part))
+            )
+            out[start : start + _ROWS] = objective.evaluate(theta).predictions
+        return out
 
     def initial_parameters(self, rng):
         """Draw weights uniformly, scaled by the widths of the layers (Glorot and Bengio 2010).
@@ -206,6 +216,15 @@ class FeedForwardNetwork:
             W[:] = rng.uniform(-bound, bound, W.shape)
             b[:] = rng.uniform(-bound, bound, b.shape)
         return theta
+
+    def without_penalty(self):
+        """The same network with ``alpha=0``.
+
+        Returns
+        -------
+        FeedForwardNetwork
+        """
+        return replace(self, alpha=0.0)
 
     def _check_theta(self, theta):
         if theta.shape != (self.n_parameters,):

@@ -1,5 +1,6 @@
 """A network with its data: the objective that optimisers minimise."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -123,6 +124,24 @@ class NetworkObjective:
         NetworkObjective
         """
         return NetworkObjective(self.network, self.X[rows], self.Y[rows], self.weight[rows])
+
+    def share(self, rows):
+        """The objective on a batch, whose penalty is that batch's part.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+
+        Returns
+        -------
+        objective : NetworkObjective
+        scale : float
+            Times its value, the expected value of the whole for batches drawn at random.
+        """
+        part = self.subset(rows)
+        share = max(part.total_weight / self.total_weight, 1e-300)
+        part.network = replace(self.network, alpha=self.network.alpha * share)
+        return part, 1.0 / share
 
     @cached_property
     def single(self):

@@ -10,6 +10,8 @@ from lmmfit.curvature.activations import activate
 
 __all__ = ["NetworkState"]
 
+_WORTH = 3e5  # multiplications of a forward pass from which single precision is faster
+
 _WIDE = 2**19  # numbers in one layer of a block when several vectors share a product
 
 
@@ -181,8 +183,10 @@ class NetworkState:
         Returns
         -------
         NetworkState
+            This one where the products are so small that single precision saves nothing.
         """
-        if self.theta.dtype == np.float32:
+        o = self.objective
+        if o.dtype == np.float32 or o.n_patterns * sum(o.network.layout.n_products) < _WORTH:
             return self
         other = NetworkState.__new__(NetworkState)
         other.objective, other.theta = self.objective.single, self.theta.astype(np.float32)

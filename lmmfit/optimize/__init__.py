@@ -5,6 +5,7 @@ from lmmfit._lazy import lazy_names
 _HOMES = {
     "damping": ("Damping",),
     "dense_newton": ("NewtonResult", "minimize_newton", "promised_decrease"),
+    "eigen_rate": ("SGD", "EigenvalueRate", "Stream"),
     "limited_memory": ("LimitedMemory", "SteepestDescent", "apply_inverse"),
     "line_search": ("ExactLineSearch", "LineSearch"),
     "methods": ("LBFGS", "GaussNewton", "LevenbergMarquardt", "NewtonCG"),
@@ -12,6 +13,8 @@ _HOMES = {
     "objective": ("Objective",),
     "run": ("OptimizeResult", "Optimizer", "Recombined", "Run", "minimize"),
     "scaled_conjugate": ("SCG",),
+    "starts": ("screen_starts",),
+    "switching": ("Switching",),
     "truncated_cg": ("TruncatedCG",),
     "trust_region": ("TrustRegion",),
 }

@@ -57,8 +57,7 @@ class NormalEquations:
             raise ValueError(f"form={self.form!r} is none of 'auto', 'explicit', 'dual'.")
 
     def start(self, run):
-        """Nothing is formed yet."""
-        run.memory.system = None
+        """Nothing to remember."""
 
     def scale(self, run):
         """Largest element of the Gauss-Newton matrix's diagonal."""
@@ -101,11 +100,11 @@ class NormalEquations:
 
     def _system(self, run):
         """The matrix at the point where the run stands, formed once."""
-        known = run.memory.system
+        known = getattr(run.cache, "system", None)
         if known is None or known.point is not run.point:
             residuals = getattr(run.objective, "n_residuals", np.inf)
             dual = self.form == "dual" or (self.form == "auto" and residuals < len(run.x))
-            known = run.memory.system = (_Dual if dual else _Explicit)(run.point, run.x)
+            known = run.cache.system = (_Dual if dual else _Explicit)(run.point, run.x)
         return known
 
 
@@ -128,9 +127,6 @@ class _Explicit:
     def solve_for(self, right, damping):
         """Solve with the factor of the last damping."""
         return -cho_solve(self.factor, right, check_finite=False)
-
-    def __getstate__(self):
-        return {"point": None}
 
 
 class _Dual:
@@ -160,6 +156,3 @@ class _Dual:
 
     def _pull(self, residuals):
         return self.scaled.T @ cho_solve(self.factor, residuals, check_finite=False)
-
-    def __getstate__(self):
-        return {"point": None}

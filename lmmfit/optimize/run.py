@@ -30,14 +30,15 @@ class Run:
         Spent so far, in all parts of the run.
     memory : SimpleNamespace
         What descent and search remember from step to step.
+    cache : SimpleNamespace
+        What they can compute again from the point and ``memory``.
     """
 
     def __init__(self, optimizer, objective, x):
         self.optimizer, self.objective = optimizer, objective
         self.n_iter = self.n_values = self.n_gradients = self.n_products = 0
         self.seconds = 0.0
-        self.memory = SimpleNamespace()
-        self.point = None
+        self.memory, self.cache = SimpleNamespace(), SimpleNamespace()
         self.move_to(self.evaluate(x), np.array(x, dtype=np.float64))
         optimizer.start(self)
 
@@ -80,8 +81,14 @@ class Run:
         self.move_to(self.evaluate(self.x), self.x)
         self.n_values, self.n_gradients = counts
 
+    def release(self):
+        """Forget what can be computed again, which may be much; :func:`minimize` does so."""
+        self.point = self.objective = self._gradient = None
+        self.cache = SimpleNamespace()
+
     def __getstate__(self):
-        return self.__dict__ | {"point": None, "objective": None, "_gradient": None}
+        nothing = dict.fromkeys(("point", "objective", "_gradient"))
+        return self.__dict__ | nothing | {"cache": SimpleNamespace()}
 
 
 @dataclass(frozen=True)

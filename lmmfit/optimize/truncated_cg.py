@@ -65,7 +65,7 @@ class TruncatedCG:
 
     def start(self, run):
         """Begin without a preconditioner, in single precision if that is allowed."""
-        run.memory.pairs, run.memory.first, run.memory.path = no_pairs(run.x), None, None
+        run.memory.pairs, run.memory.first = no_pairs(run.x), None
         run.memory.double = self.precision == "double"
         run.memory.expected, run.memory.surprises = None, 0
 
@@ -89,11 +89,12 @@ class TruncatedCG:
         length : float
         """
         g, m = run.gradient, run.memory
-        if m.path is not None and m.path[0] is run.point:
-            steps = m.path[1]  # the path is the same for a smaller ball
+        known = getattr(run.cache, "path", None)
+        if known is not None and known[0] is run.point:
+            steps = known[1]  # the path is the same for a smaller ball
         else:
             steps = self._follow(run, radius)
-            m.path = (run.point, steps) if len(steps) * len(g) < _KEPT else None
+            run.cache.path = (run.point, steps) if len(steps) * len(g) < _KEPT else None
         s, Hs = np.zeros_like(g), np.zeros_like(g)
         for d, Hd, alpha in steps:
             trial = s + alpha * d

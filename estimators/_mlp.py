@@ -1,0 +1,558 @@
+"""Multilayer perceptrons trained with exact second derivatives."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._tags import ClassifierTags, RegressorTags
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from lmmfit import curvature, optimize
+from lmmfit.estimators._parameters import check_parameters
+from lmmfit.estimators._responses import as_targets, make_responses
+from lmmfit.estimators._training import NAMED, Watch, train
+
+_CALLER = 4  # frames between a warning and the call of fit
+
+
+def _is_classifier(model):
+    return model.loss == "log_loss"
+
+
+class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
+    """Multilayer perceptron trained with exact second derivatives.
+
+    Products with the Hessian cost about two gradients and are exact, so that Newton's method,
+    scaled conjugate gradients and Levenberg-Marquardt can be used on networks. ``loss`` decides
+    the kind: ``"log_loss"`` is a classifier, the others are regressors.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; ``()`` is a linear model.
+    activation : str or sequence of str, default="tanh"
+        ``identity``, ``tanh``, ``logistic``, ``relu``, ``softplus`` or ``gelu``, for all hidden
+        layers or one each.
+    loss : {"squared_error", "huber", "poisson", "log_loss"}, default="squared_error"
+        Half the squared error; half Huber's loss; Poisson deviance with a log link, for counts;
+        cross-entropy, of classes or of an indicator matrix of labels.
+    optimizer : str or lmmfit.optimize.Optimizer, default="auto"
+        ``newton-cg``, ``scg``, ``gauss-newton``, ``lm`` (Levenberg-Marquardt), ``lbfgs``,
+        ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors and up to
+        1500 parameters, giving way to ``newton-cg`` where errors stay large; ``lbfgs`` from
+        100 000 parameters; ``newton-cg`` otherwise.
+    alpha : float, default=1.0
+        Half of it times the sum of squared weights is added to the sum of the losses, in units
+        of the standardized data. It does not depend on the number of rows.
+    max_iter : int, default=500
+        Iterations at most. One of Newton's method does the work of some tens of ``lbfgs``.
+    tol : float, default=1e-6
+        Largest derivative of the mean loss at the end.
+    max_time : float, default=None
+        Seconds after which no iteration begins.
+    n_init : int, default=1
+        Random starts; all but the best are given up early, half of them at a time.
+    early_stopping : bool, default=False
+        Whether to stop when the loss of held-out rows no longer falls, and to go back to where it
+        was lowest.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out.
+    n_iter_no_change : int, default=10
+        Iterations without a lower loss after which to stop early.
+    warm_start : bool, default=False
+        Whether fit goes on where the last one ended. On the same data, two fits of ten
+        iterations give bit for bit what one of twenty gives.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes; multiplied with ``sample_weight``.
+    standardize : bool, default=True
+        Whether to scale inputs, and targets of ``squared_error`` and ``huber``, to mean 0 and
+        standard deviation 1 for the training. The coefficients are for the data as they are.
+    huber_delta : float, default=1.0
+        Error at which ``huber`` turns linear, in units of the standardized target.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch of ``sgd`` and ``partial_fit``; ``auto`` is 200.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        Iterations from one printed line to the next; 0 for none.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Weights (inputs x outputs) and biases of each layer, for data as they are.
+    classes_ : ndarray of shape (n_classes,)
+        Of a classifier.
+    loss_ : float
+        Mean loss, penalty included.
+    loss_curve_ : list of float
+        The same after each iteration.
+    validation_loss_curve_ : list of float
+        Mean loss of the held-out rows, with ``early_stopping``.
+    n_iter_ : int
+        Iterations.
+    converged_ : bool
+        Whether ``tol`` was reached, or the rounding of the loss.
+    reason_ : str
+        Why the training ended.
+    network_ : FeedForwardNetwork
+    theta_ : ndarray of shape (n_parameters,)
+        Parameters for standardized data: see ``network_``.
+    scaling_ : Scaling
+        To standardized data.
+    run_ : Run
+        State of the optimiser.
+    n_layers_, n_outputs_ : int
+    out_activation_ : str
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    lmmfit.curvature.FeedForwardNetwork : The network alone, over arrays.
+    lmmfit.optimize.minimize : The optimisers, for any objective.
+
+    Notes
+    -----
+    Weights of rows count as repetitions: a weight of 2 is a row given twice, 0 one left out.
+    ``relu`` has kinks, at which its second derivative is not what Newton's method takes it for:
+    ``gelu`` or ``softplus`` are the smooth alternatives.
+
+    References
+    ----------
+    Pearlmutter, B. A. (1994). Fast exact multiplication by the Hessian. Neural Computation 6(1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit import SecondOrderMLP
+    >>> X = np.linspace(-1, 1, 60)[:, None]
+    >>> y = np.sin(2 * X[:, 0])
+    >>> model = SecondOrderMLP((5,), alpha=0.0, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 1 - 1e-9
+    True
+
+    A classifier:
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SecondOrderMLP((8,), loss="log_loss", random_state=0).fit(X, y)
+    >>> model.predict_proba(X[:1]).round(2)
+    array([[0.99, 0.01, 0.  ]])
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "activation": [
+            StrOptions({"identity", "tanh", "logistic", "relu", "softplus", "gelu"}),
+            "array-like",
+        ],
+        "loss": [StrOptions({"squared_error", "huber", "poisson", "log_loss"})],
+        "optimizer": [StrOptions({"auto", "sgd", *NAMED}), optimize.Optimizer],
+        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_time": [Interval(Real, 0.0, None, closed="neither"), None],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "standardize": ["boolean"],
+        "huber_delta": [Interval(Real, 0.0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        activation="tanh",
+        loss="squared_error",
+        optimizer="auto",
+        alpha=1.0,
+        max_iter=500,
+        tol=1e-6,
+        max_time=None,
+        n_init=1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        class_weight=None,
+        standardize=True,
+        huber_delta=1.0,
+        batch_size="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.optimizer = optimizer
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.tol = tol
+        self.max_time = max_time
+        self.n_init = n_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.huber_delta = huber_delta
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+            Numbers, counts for ``poisson``; for ``log_loss`` labels of any kind, or an indicator
+            matrix of 0 and 1.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows, as repetitions.
+
+        Returns
+        -------
+        SecondOrderMLP
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing or does not suit the loss. The estimator is then as it was.
+        """
+        return self._keep_on_error(self._fit, X, y, sample_weight)
+
+    @with_callbacks
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go once over some rows with stochastic gradient descent.
+
+        The learning rate follows the largest eigenvalue of the Hessian, estimated from the same
+        rows; none has to be chosen. Inputs and targets are scaled as those of the first call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+        classes : array-like of shape (n_classes,), optional
+            All labels that will ever occur; needed at the first call of a classifier unless y
+            has all of them.
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        SecondOrderMLP
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As for fit, and for a label that is none of the classes; what was learnt before is
+            kept.
+        """
+        return self._keep_on_error(self._partial_fit, X, y, classes, sample_weight)
+
+    def predict(self, X):
+        """Predict numbers or labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+        """
+        outputs = self._outputs(X)
+        return self._responses.decode(outputs)
+
+    @available_if(_is_classifier)
+    def predict_proba(self, X):
+        """Probabilities of the classes, or of each label being there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        outputs = self._outputs(X)
+        return self._responses.probabilities(outputs)
+
+    @available_if(_is_classifier)
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of a classifier, coefficient of determination of a regressor.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        measure = accuracy_score if _is_classifier(self) else r2_score
+        return measure(y, self.predict(X), sample_weight=sample_weight)
+
+    def hessian_operator(self, X, y, sample_weight=None):
+        """The Hessian of the training objective on some data, at the fitted parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        HessianOperator
+            A :class:`scipy.sparse.linalg.LinearOperator` over ``theta_``: the weights and
+            biases of each layer, for standardized data. Its ``gauss_newton`` is the same for
+            the generalised Gauss-Newton matrix.
+        """
+        check_is_fitted(self)
+        X = self._check_inputs(X, reset=False)
+        y = as_targets(y)
+        Y, weight = self._responses.encode(y), self._weights(y, sample_weight, X)
+        state = self._objective(X, Y, weight).evaluate(self.theta_)
+        return curvature.HessianOperator(state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = not _is_classifier(self)
+        tags.target_tags.positive_only = self.loss == "poisson"
+        if _is_classifier(self):
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+            tags.classifier_tags.multi_label = True
+        else:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        return tags
+
+    def attributes_at(self, theta):
+        """Fitted attributes at other parameters; what callbacks see of a fit on its way.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        dict
+        """
+        folded = self.scaling_.fold(self.network_.layout, theta)
+        weights, biases = self.network_.layout.unpack(folded)
+        known = ("network_", "scaling_", "_responses", "classes_", "n_features_in_")
+        return {
+            **{name: getattr(self, name) for name in known if hasattr(self, name)},
+            "theta_": theta, "coefs_": weights, "intercepts_": biases, "_folded": folded,
+        }  # fmt: skip
+
+    def _keep_on_error(self, fit, *data):
+        """Check the parameters and fit; on an error the estimator is as it was."""
+        check_parameters(self)
+        before = self.__dict__.copy()
+        try:
+            fit(*data)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        self._warn()
+        return self
+
+    def _fit(self, X, y, sample_weight):
+        """Validate, build, optimise, publish."""
+        resume = self.warm_start and hasattr(self, "run_")
+        X_given, y_given = X, y
+        X, Y, weight = self._prepare(X, y, sample_weight, None, resume)
+        context = self._begin_callbacks(X_given, y_given)
+        rng = check_random_state(self.random_state)
+        rows, held_out = self._split(X, as_targets(y), rng)
+        objective = self._objective(*curvature.merge_rows(X[rows], Y[rows], weight[rows]))
+        validation = None
+        if held_out is not None:
+            network = self.network_.without_penalty()
+            validation = self._objective(X[held_out], Y[held_out], weight[held_out], network)
+        watch = Watch(self, objective, validation, context, X_given, y_given)
+        result = train(self, objective, watch, rng, self.run_ if resume else None)
+        self._publish(result, watch)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X_given, y=y_given)
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        known = hasattr(self, "theta_")
+        if known and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={classes!r} are not those of the first call, {self.classes_}."
+            )
+        X, Y, weight = self._prepare(X, y, sample_weight, classes, known)
+        objective = self._objective(X, Y, weight)
+        rng = check_random_state(self.random_state)
+        if not hasattr(self, "stream_"):
+            start = self.theta_ if known else self.network_.initial_parameters(rng)
+            seed = int(rng.randint(np.iinfo(np.int32).max))
+            self.stream_ = optimize.Stream(start, seed)
+        size = 200 if self.batch_size == "auto" else self.batch_size
+        values = self.stream_.learn(objective, size)
+        self.__dict__.update(self.attributes_at(self.stream_.x))
+        self.loss_ = values / objective.total_weight
+        self.loss_curve_ = [*getattr(self, "loss_curve_", []), self.loss_]
+        self.n_iter_, self.converged_ = self.stream_.n_passes, True
+        self.reason_ = "one pass over the rows"
+
+    def _prepare(self, X, y, sample_weight, classes, known):
+        """Check the data and, unless ``known``, choose encoding, scaling and network."""
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None.")
+        X, y = self._check_inputs(X, reset=not known), as_targets(y)
+        if not known:
+            for name in ("stream_", "classes_", "validation_loss_curve_"):
+                self.__dict__.pop(name, None)
+            self._responses = make_responses(self.loss, y, classes)
+        Y, weight = self._responses.encode(y), self._weights(y, sample_weight, X)
+        if len(Y) != len(X):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {len(X)} rows and y {len(Y)}."
+            )
+        if not weight.sum() > 0.0:
+            raise ValueError("sample_weight is zero for every row: nothing is left to fit.")
+        if known:
+            self._check_continued(Y)
+            return X, Y, weight
+        if self._responses.classes is not None:
+            self.classes_ = self._responses.classes
+        self.network_ = self._network(X.shape[1], Y.shape[1])
+        self.network_.loss_function.check(Y)
+        numbers = self.loss in ("squared_error", "huber")
+        if self.standardize:
+            rows = curvature.merge_rows(X, Y, weight)
+            self.scaling_ = curvature.Scaling.of(*rows, targets=numbers)
+        else:
+            self.scaling_ = curvature.Scaling.none(X.shape[1], Y.shape[1])
+        return X, Y, weight
+
+    def _check_continued(self, Y):
+        """Refuse to go on with a network of another shape."""
+        wanted = self._network(self.n_features_in_, Y.shape[1])
+        if wanted.layer_sizes != self.network_.layer_sizes or wanted.loss != self.network_.loss:
+            raise ValueError(
+                f"training goes on with the network as it was, layer sizes "
+                f"{self.network_.layer_sizes} and loss {self.network_.loss!r}; they are "
+                f"{wanted.layer_sizes} and {wanted.loss!r} now. Fit anew, with warm_start=False."
+            )
+        self.network_ = wanted
+
+    def _network(self, n_in, n_out):
+        hidden = self.hidden_layer_sizes
+        hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
+        return curvature.FeedForwardNetwork(
+            (n_in, *hidden, n_out), self.activation, loss=self._responses.loss(self.loss),
+            alpha=self.alpha, huber_delta=self.huber_delta,
+        )  # fmt: skip
+
+    def _objective(self, X, Y, weight, network=None):
+        network = network or self.network_
+        return network.objective(self.scaling_.inputs(X), self.scaling_.targets(Y), weight)
+
+    def _split(self, X, y, rng):
+        """Rows to train on, and rows held out."""
+        if not self.early_stopping:
+            return slice(None), None
+        labels = y if _is_classifier(self) and np.ndim(y) == 1 else None
+        return train_test_split(
+            np.arange(len(X)), test_size=self.validation_fraction, stratify=labels,
+            random_state=rng.randint(np.iinfo(np.int32).max),
+        )  # fmt: skip
+
+    def _publish(self, result, watch):
+        theta = result.x if watch.best[1] is None else watch.best[1]
+        self.__dict__.update(self.attributes_at(theta))
+        self.run_, self.n_iter_ = result.run, result.n_iter
+        self.run_.release()
+        before = getattr(self, "loss_curve_", []) if result.n_iter > len(watch.curve) else []
+        self.loss_curve_ = [*before, *watch.curve]
+        self.loss_ = result.value / watch.objective.total_weight
+        if watch.validation is not None:
+            self.validation_loss_curve_ = watch.validation_curve
+        stopped = watch.validation is not None and result.reason == "callback"
+        self.converged_ = result.converged or stopped
+        self.reason_ = "early stopping" if stopped else result.reason
+        self.n_layers_, self.n_outputs_ = len(self.coefs_) + 1, len(self.intercepts_[-1])
+        self.out_activation_ = self.network_.loss_function.activation
+
+    def _warn(self):
+        kinks = "relu" in np.atleast_1d(self.activation) and self.optimizer in ("newton-cg",)
+        if kinks:
+            warnings.warn(
+                "relu has kinks, where about half of the curvature is missed: Newton's method "
+                "may be slow. Take activation='gelu' or 'softplus', or optimizer='lbfgs'.",
+                UserWarning, stacklevel=_CALLER,
+            )  # fmt: skip
+        if not self.converged_:
+            warnings.warn(
+                f"the training ended before it converged ({self.reason_}): raise max_iter or "
+                "tol, raise alpha, or take another optimizer.",
+                ConvergenceWarning, stacklevel=_CALLER,
+            )  # fmt: skip
+
+    def _outputs(self, X):
+        check_is_fitted(self)
+        X = self._check_inputs(X, reset=False)
+        return self.network_.predict(self._folded, X)
+
+    def _check_inputs(self, X, reset):
+        return validate_data(self, X, dtype=np.float64, reset=reset)
+
+    def _weights(self, y, sample_weight, X):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is not None:
+            if not _is_classifier(self):
+                raise ValueError(f"class_weight is for loss='log_loss', not {self.loss!r}.")
+            weight = weight * compute_sample_weight(self.class_weight, y)
+        return weight
+
+    def _begin_callbacks(self, X, y):
+        """Tell callbacks of the fit; None where there are none."""
+        if not (hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")):
+            return None
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        return context

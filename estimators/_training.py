@@ -1,0 +1,143 @@
+"""The training of a network: starts, iterations, early stopping, callbacks."""
+
+import numpy as np
+
+from lmmfit import optimize
+
+__all__ = ["Watch", "choose_optimizer", "train"]
+
+_EXPLICIT = 1500  # parameters up to which the Gauss-Newton matrix is formed
+_AFFORDED = 3e9  # multiplications for one such matrix
+_LARGE = 100_000  # parameters from which gradients alone are used
+
+NAMED = {
+    "newton-cg": optimize.NewtonCG,
+    "scg": optimize.SCG,
+    "gauss-newton": optimize.GaussNewton,
+    "lm": optimize.LevenbergMarquardt,
+    "lbfgs": optimize.LBFGS,
+}
+
+
+def choose_optimizer(choice, objective, *, batch_size, seed):
+    """The optimiser that a name stands for.
+
+    Parameters
+    ----------
+    choice : str or Optimizer
+    objective : NetworkObjective
+    batch_size, seed : int
+        For ``sgd``.
+
+    Returns
+    -------
+    Optimizer
+    """
+    if isinstance(choice, optimize.Optimizer):
+        return choice
+    if choice == "sgd":
+        return optimize.SGD(batch_size=batch_size, seed=seed)
+    if choice != "auto":
+        return NAMED[choice]()
+    size = objective.n_parameters
+    if size > _LARGE:
+        return optimize.LBFGS()
+    affordable = size <= _EXPLICIT and objective.n_residuals * size**2 <= _AFFORDED
+    if objective.network.loss == "squared_error" and affordable:
+        return optimize.Switching()
+    return optimize.NewtonCG()
+
+
+class Watch:
+    """What happens after each iteration, and what is remembered of it.
+
+    Parameters
+    ----------
+    model : SecondOrderMLP
+    objective : NetworkObjective
+    validation : NetworkObjective or None
+        Without a penalty.
+    context : CallbackContext or None
+    X, y : array-like
+        As fit got them, for callbacks.
+
+    Attributes
+    ----------
+    curve, validation_curve : list of float
+        Mean loss, penalty included; mean loss of the validation rows.
+    best : (float, ndarray)
+        Lowest validation loss, and the parameters that had it.
+    """
+
+    def __init__(self, model, objective, validation, context, X, y):
+        self.model, self.objective, self.validation = model, objective, validation
+        self.context, self.data = context, (X, y)
+        self.curve, self.validation_curve = [], []
+        self.best, self.since = (np.inf, None), 0
+
+    def __call__(self, run):
+        """Whether to stop."""
+        self.curve.append(run.value / self.objective.total_weight)
+        stop = False
+        if self.validation is not None:
+            value = self.validation.evaluate(run.x).value / self.validation.total_weight
+            self.validation_curve.append(value)
+            self.since += 1
+            if value < self.best[0]:
+                self.best, self.since = (value, run.x), 0
+            stop = self.since >= self.model.n_iter_no_change
+        if self.model.verbose and run.n_iter % int(self.model.verbose) == 0:
+            told = f", validation {self.validation_curve[-1]:.6g}" if self.validation else ""
+            print(
+                f"iteration {run.n_iter}: loss {self.curve[-1]:.8g}{told}, largest gradient "
+                f"{np.max(np.abs(run.gradient)) / self.objective.total_weight:.2e}"
+            )
+        return self._tell(run) or stop
+
+    def _tell(self, run):
+        """Tell scikit-learn's callbacks; they may stop the fit."""
+        if self.context is None:
+            return False
+        task, (X, y) = self.context.subcontext(task_name="iteration"), self.data
+        task.call_on_fit_task_begin(estimator=self.model, X=X, y=y)
+        return task.call_on_fit_task_end(
+            estimator=self.model, X=X, y=y,
+            reconstruction_attributes=lambda: self.model.attributes_at(run.x),
+        )  # fmt: skip
+
+
+def train(model, objective, watch, rng, run=None):
+    """Minimise the objective from new starts, or from where an earlier run stood.
+
+    Parameters
+    ----------
+    model : SecondOrderMLP
+    objective : NetworkObjective
+    watch : Watch
+    rng : numpy.random.RandomState
+    run : Run, optional
+
+    Returns
+    -------
+    OptimizeResult
+    """
+    limits = {"tol": model.tol * objective.total_weight, "max_time": model.max_time}
+    if run is None:
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        size = min(200, objective.n_patterns) if model.batch_size == "auto" else model.batch_size
+        optimizer = choose_optimizer(model.optimizer, objective, batch_size=size, seed=seed)
+        starts = [objective.network.initial_parameters(rng) for _ in range(model.n_init)]
+        if len(starts) > 1:
+            run = optimize.screen_starts(objective, starts, optimizer, **limits)
+            left = max(model.max_iter - run.n_iter, 1)
+            return optimize.minimize(
+                objective, run=run, max_iter=left, callback=watch, **limits
+            )
+        return optimize.minimize(
+            objective, starts[0], optimizer, max_iter=model.max_iter, callback=watch, **limits
+        )
+    if model.max_time is not None:
+        limits["max_time"] = run.seconds + model.max_time
+    return optimize.minimize(
+        objective, run=run, max_iter=model.max_iter, callback=watch, **limits
+    )
