@@ -50,9 +50,10 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors and up to
         1500 parameters, giving way to ``newton-cg`` where errors stay large; ``lbfgs`` from
         100 000 parameters; ``newton-cg`` otherwise.
-    alpha : float, default=1.0
+    alpha : float, default=3.0
         Half of it times the sum of squared weights is added to the sum of the losses, in units
-        of the standardized data. It does not depend on the number of rows.
+        of the standardized data. It does not depend on the number of rows; 0 leaves weights free,
+        for functions without noise.
     max_iter : int, default=500
         Iterations at most. One of Newton's method does the work of some tens of ``lbfgs``.
     tol : float, default=1e-6
@@ -180,7 +181,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         activation="tanh",
         loss="squared_error",
         optimizer="auto",
-        alpha=1.0,
+        alpha=3.0,
         max_iter=500,
         tol=1e-6,
         max_time=None,

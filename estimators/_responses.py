@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -41,14 +42,16 @@ def make_responses(loss, y, classes=None):
     found = np.unique(column_or_1d(y) if classes is None else classes)
     if len(found) < 2:
         raise ValueError(
-            f"log_loss needs at least two classes, y has one class: {found[0]!r}."
+            f"log_loss needs at least two classes, y has one class: {found.tolist()[0]!r}."
         )
     return Classes(found)
 
 
 def as_targets(y):
-    """The array behind y; sparse indicator matrices stay as they are."""
-    return y if issparse(y) else np.asarray(y)
+    """The array behind y, without missing values; sparse indicator matrices stay sparse."""
+    y = y if issparse(y) else np.asarray(y)
+    assert_all_finite(y.data if issparse(y) else y, input_name="y")
+    return y
 
 
 class Numbers:
@@ -95,8 +98,8 @@ class Classes:
         if unseen.any():
             row = int(np.argmax(unseen))
             raise ValueError(
-                f"y has the label {y[row]!r} in row {row}, which is none of the classes seen "
-                f"first: {self.classes}."
+                f"y has the label {y[row : row + 1].tolist()[0]!r} in row {row}, which is none "
+                f"of the classes seen first: {self.classes.tolist()}."
             )
         if len(self.classes) == 2:
             return at[:, None].astype(np.float64)

@@ -95,6 +95,11 @@ class NetworkObjective:
         return self.network.layout.n_parameters
 
     @cached_property
+    def penalty(self):
+        """The penalty's second derivative by each parameter."""
+        return self.network.penalty.astype(self.dtype)
+
+    @cached_property
     def total_weight(self):
         """Sum of the weights of the patterns."""
         return float(self.weight.sum(dtype=np.float64))

@@ -198,7 +198,7 @@ class NetworkState:
     @property
     def penalty(self):
         """The penalty's second derivative by each parameter."""
-        return self.objective.network.penalty
+        return self.objective.penalty
 
     @property
     def lanes(self):
@@ -270,12 +270,15 @@ class NetworkState:
         result = np.empty(v.shape, o.dtype)
         for start in range(0, v.shape[1], at_once):
             part = v[:, start : start + at_once]
-            result[:, start : start + at_once] = self._multiply_wide(part, exact)
+            result[:, start : start + at_once] = self._multiply_columns(part, exact)
         return result + penalty[:, None] * v
 
-    def _multiply_wide(self, v, exact):
+    def _multiply_columns(self, v, exact):
         """Multiply columns that share each matrix product."""
         m, layout = v.shape[1], self.objective.network.layout
+        if m == 1:
+            v = np.ascontiguousarray(v[:, 0])
+            return self._multiply(v, v, 1, exact)[0][:, None]
         wide, tall, at = np.empty(v.size, v.dtype), np.empty(v.size, v.dtype), 0
         places = []
         for n_in, n_out in zip(layout.layer_sizes[:-1], layout.layer_sizes[1:], strict=True):

@@ -61,7 +61,7 @@ class Damping:
                 if not promised > 0.0 or np.array_equal(x, run.x):
                     return ROUNDING
                 trial = run.evaluate(x)
-                kept = run.decrease(trial, promised)
+                kept = run.decrease(trial, x, promised)
                 if kept > 0.0:
                     m.damping *= max(1.0 / 3.0, 1.0 - (2.0 * kept - 1.0) ** 3)
                     m.growth = 2.0
@@ -79,7 +79,7 @@ class Damping:
         steps, promised = descent.damped(run, m.damping, start)
         m.step = steps[0]
         trial = run.evaluate(run.x + steps[0])
-        kept = run.decrease(trial, promised) if promised > 0.0 else -1.0
+        kept = run.decrease(trial, run.x + steps[0], promised) if promised > 0.0 else -1.0
         best, step = trial, steps[0]
         for earlier in steps[1:]:
             other = run.evaluate(run.x + earlier)
@@ -96,9 +96,8 @@ class Damping:
                 return ROUNDING
             m.step, step, slope = None, -run.gradient, -(run.gradient @ run.gradient)
             best = run.evaluate(run.x + step)
-        noise = 1e-15 * abs(run.value)
         for _ in range(60):
-            if best.value <= run.value + 1e-2 * slope + noise:
+            if best.value <= run.value + 1e-2 * slope + run.noise:
                 run.move_to(best, run.x + step)
                 return None
             step, slope = 0.8 * step, 0.8 * slope

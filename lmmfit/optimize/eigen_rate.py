@@ -17,7 +17,10 @@ class EigenvalueRate:
     """Running estimate of the Hessian's largest eigenvalue from products on single batches.
 
     With ``psi`` the running mean of H psi / |psi| over batches, |psi| goes to the largest
-    eigenvalue in size; steps of 1 / |psi| are as long as it allows.
+    eigenvalue in size; steps of 1 / |psi| are as long as it allows. Small batches differ, and each
+    curves more along its own gradient than all of them together: what the running mean of that
+    curvature exceeds the eigenvalue by is added twice. For single rows that is half the rate
+    that would fit each of them exactly.
 
     Parameters
     ----------
@@ -28,14 +31,16 @@ class EigenvalueRate:
     Attributes
     ----------
     psi : ndarray of shape (size,)
+    length : float
+        Running mean of the batches' own curvatures.
     count : int
         Products so far.
 
     References
     ----------
     LeCun, Y., Simard, P. Y. and Pearlmutter, B. A. (1993). Automatic learning rate maximization
-    by on-line estimation of the Hessian's eigenvectors. NIPS 5. The share of a new product is
-    1 / k, at least 0.003, and the product is exact.
+    by on-line estimation of the Hessian's eigenvectors. NIPS 5. Here the product is exact, and
+    the share of the k-th one is 1 / k, at least 0.003 for each row of the batch.
 
     Examples
     --------
@@ -49,29 +54,45 @@ class EigenvalueRate:
     """
 
     def __init__(self, size, rng):
-        self.psi, self.count = rng.standard_normal(size), 0
+        self.psi, self.count, self.length = rng.standard_normal(size), 0, 0.0
+
+    @property
+    def eigenvalue(self):
+        """Estimate of the largest eigenvalue in size."""
+        return float(np.sqrt(self.psi @ self.psi))
 
     @property
     def rate(self):
-        """Learning rate: 1 over the estimated eigenvalue."""
-        return 1.0 / np.sqrt(self.psi @ self.psi)
+        """Learning rate: 1 over the eigenvalue, half that of the batches' own if they differ."""
+        return 1.0 / max(self.eigenvalue, 2.0 * self.length - self.eigenvalue)
 
-    def update(self, product, *, exact=False):
+    def update(self, product, gradient=None, n_rows=1, *, exact=False):
         """Take in one product.
 
         Parameters
         ----------
         product : callable
             v -> H v for the Hessian of a batch, scaled to all of the data.
+            A matrix of two columns too, if there is a gradient.
+        gradient : ndarray of shape (size,), optional
+            Of the batch: steps are along it, and must not be longer than its own curvature allows.
+        n_rows : int, default=1
+            Rows of the batch, which count as so many single products.
         exact : bool, default=False
             Whether the batch is all of the data: the product alone then counts.
         """
         self.count += 1
-        share = 1.0 if exact else max(1.0 / self.count, _LEAST)
-        length = np.sqrt(self.psi @ self.psi)
-        new = np.asarray(product(self.psi / length), dtype=np.float64)
-        if np.isfinite(new).all() and new.any():
+        share = 1.0 if exact else max(1.0 / self.count, 1.0 - (1.0 - _LEAST) ** n_rows)
+        along, curvature = self.psi / self.eigenvalue, 0.0
+        if gradient is None or not gradient.any():
+            new = np.asarray(product(along), dtype=np.float64)
+        else:
+            unit = gradient / np.sqrt(gradient @ gradient)
+            both = np.asarray(product(np.column_stack([along, unit])), dtype=np.float64)
+            new, curvature = both[:, 0], float(unit @ both[:, 1])
+        if np.isfinite(new).all() and new.any() and np.isfinite(curvature):
             self.psi = (1.0 - share) * self.psi + share * new
+            self.length += share * (max(np.sqrt(new @ new), curvature) - self.length)
 
 
 @dataclass(frozen=True)
@@ -115,7 +136,7 @@ class SGD(Optimizer):
         m.stream.learn(run.objective, self.batch_size, m.factor, run.point)
         run.n_products = m.stream.tracker.count
         trial = run.evaluate(m.stream.x)
-        if not run.decrease(trial, 0.0) > 0.0:
+        if not trial.value <= run.value + run.noise:
             m.factor *= 0.5
             if m.factor < 1e-12:
                 return NO_STEP
@@ -139,6 +160,9 @@ class Stream:
     ----------
     x : ndarray of shape (k,)
     tracker : EigenvalueRate
+    factor : float
+        Times the rate: halved when a step raises the loss of its own batch, which is then not
+        taken, and slowly up to 1 again.
     n_passes : int
         Calls of :meth:`learn`.
 
@@ -158,7 +182,7 @@ class Stream:
         self.rng = np.random.default_rng(seed)
         self.x = np.array(x, dtype=np.float64)
         self.tracker = EigenvalueRate(len(self.x), self.rng)
-        self.n_passes = 0
+        self.n_passes, self.factor = 0, 1.0
 
     def warm_up(self, objective, batch_size=200):
         """Estimate the rate at the start, without a step.
@@ -199,14 +223,19 @@ class Stream:
             if (k + self.n_passes) % _EVERY == 0:
                 self._look(here, scale, whole)
             total += here.value
-            step = factor * self.tracker.rate * scale * here.gradient
-            if np.isfinite(step).all():
-                self.x = self.x - step
+            x = self.x - self.factor * factor * self.tracker.rate * scale * here.gradient
+            if part.evaluate(x).value <= here.value * (1 + 1e-12):
+                self.x, self.factor = x, min(1.0, 1.1 * self.factor)
+            else:  # the eigenvalue has grown faster than its estimate
+                self.factor *= 0.5
         self.n_passes += 1
         return total
 
     def _look(self, point, scale, whole):
-        self.tracker.update(lambda v: scale * point.hessian_vector_product(v), exact=whole)
+        self.tracker.update(
+            lambda v: scale * point.hessian_vector_product(v), point.gradient,
+            point.objective.n_patterns, exact=whole,
+        )  # fmt: skip
 
     def _batches(self, objective, batch_size):
         n = objective.n_patterns

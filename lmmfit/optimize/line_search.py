@@ -6,7 +6,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from scipy.optimize import line_search
 
-from lmmfit.optimize.run import NO_STEP, NOISE
+from lmmfit.optimize.run import NO_STEP
 
 __all__ = ["ExactLineSearch", "LineSearch"]
 
@@ -52,8 +52,8 @@ class LineSearch:
         return None
 
     def _is_good(self, run, trial, d, slope):
-        noise = NOISE * abs(run.value)  # where only the gradient can tell (Hager and Zhang 2005)
-        if not trial.value <= run.value + self.decrease * slope + noise:
+        # below the noise only the gradient can tell (Hager and Zhang 2005)
+        if not trial.value <= run.value + self.decrease * slope + run.noise:
             return False
         run.n_gradients += 1
         return abs(trial.gradient @ d) <= -self.slope * slope
@@ -79,7 +79,8 @@ class LineSearch:
             )  # fmt: skip
         if alpha is not None:
             x = run.x + alpha * d
-            return at(x), x
+            if at(x).value < run.value:
+                return at(x), x
         return self._backtrack(run, d)
 
     def _backtrack(self, run, d):
@@ -136,7 +137,7 @@ class ExactLineSearch:
         for _ in range(60):
             x = run.x + alpha * d
             trial = run.evaluate(x)
-            if run.decrease(trial, -0.5 * alpha * slope) > 1e-4:
+            if run.decrease(trial, x, -0.5 * alpha * slope) > 1e-4:
                 run.move_to(trial, x)
                 return None
             alpha *= 0.5

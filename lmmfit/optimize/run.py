@@ -12,7 +12,6 @@ __all__ = ["OptimizeResult", "Optimizer", "Recombined", "Run", "minimize"]
 
 NO_STEP = "no step along the direction leads to a smaller value"
 ROUNDING = "steps are below the rounding of value and parameters"
-NOISE = 10 * np.finfo(np.float64).eps  # relative error that a value may have
 
 
 class Run:
@@ -52,6 +51,12 @@ class Run:
         """Gradient where the run stands, in double precision."""
         return self._gradient
 
+    @property
+    def noise(self):
+        """Rounding that the value may have."""
+        precision = getattr(self.objective, "dtype", np.float64)
+        return 10.0 * float(np.finfo(precision).eps) * abs(self.value)
+
     def evaluate(self, x):
         """Try a point; only its value has to be known."""
         self.n_values += 1
@@ -63,16 +68,30 @@ class Run:
         self._gradient = np.asarray(point.gradient, dtype=np.float64)
         self.n_gradients += 1
 
-    def decrease(self, trial, promised):
+    def decrease(self, trial, x, promised):
         """Share of the promised decrease that a trial keeps; -1 where it has no value.
 
-        Decreases below the rounding of the value count as kept (Conn, Gould and Toint 2000,
-        section 17.4.2).
+        Where the promise is below the rounding of the values, their difference comes from the
+        gradients at both ends instead, by the trapezoidal rule.
+
+        Parameters
+        ----------
+        trial : object
+            The point at x.
+        x : ndarray of shape (k,)
+        promised : float
+
+        Returns
+        -------
+        float
         """
         if not np.isfinite(trial.value):
             return -1.0
-        noise = NOISE * max(abs(self.value), abs(trial.value))
-        return (self.value - trial.value + noise) / (promised + noise)
+        noise, lost = self.noise, self.value - trial.value
+        if promised > noise or abs(lost) > noise:
+            return (lost + noise) / (promised + noise)
+        slopes = self.gradient + np.asarray(trial.gradient, dtype=np.float64)
+        return -0.5 * (slopes @ (x - self.x)) / promised
 
     def resume(self, objective):
         """Go on with an objective: the same data, or other data from the same place."""

@@ -70,7 +70,7 @@ class SCG(Optimizer):
         if np.array_equal(x, run.x):
             return ROUNDING
         trial = run.evaluate(x)
-        kept = run.decrease(trial, 0.5 * mu * mu / delta)
+        kept = run.decrease(trial, x, 0.5 * mu * mu / delta)
         if kept < 0.25:
             raised = delta * (1.0 - max(kept, -1e6)) / square
             m.scale, m.raised = m.scale + raised, 0.0

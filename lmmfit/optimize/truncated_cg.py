@@ -139,9 +139,9 @@ class TruncatedCG:
     def _trust(self, m, g):
         """Return to double precision where gradients twice were not what the products said.
 
-        Only steps whose value was as promised tell: after others it is the model that was wrong.
+        Only steps that kept their promise tell: after others it may be the model that was wrong.
         """
-        if m.expected is not None and not m.double and abs(getattr(m, "kept", 0.0) - 1.0) < 0.1:
+        if m.expected is not None and not m.double and getattr(m, "kept", 0.0) > 0.9:
             missed = g - m.expected
             m.surprises = m.surprises + 1 if missed @ missed > 0.25 * m.size**2 else 0
             m.double = m.surprises > 1

@@ -75,7 +75,7 @@ class TrustRegion:
             if np.array_equal(x, run.x):
                 return ROUNDING
             trial = run.evaluate(x)
-            kept = run.decrease(trial, promised)
+            kept = run.decrease(trial, x, promised)
             run.memory.radius = self.resize(radius, length, kept)
             if kept > self.accept:
                 run.memory.kept = kept
