@@ -36,8 +36,8 @@ def make_responses(loss, y, classes=None):
         return Labels(np.shape(y)[1])
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         raise ValueError(
-            f"y has {np.shape(y)[1]} columns of several classes each; log_loss takes one column of "
-            "classes, or columns of 0 and 1 (several labels). Fit an estimator for each column."
+            f"y has {np.shape(y)[1]} columns of several classes each; log_loss takes one column "
+            "of classes, or columns of 0 and 1 (several labels). Fit an estimator for each column."
         )
     found = np.unique(column_or_1d(y) if classes is None else classes)
     if len(found) < 2:

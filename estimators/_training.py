@@ -130,14 +130,10 @@ def train(model, objective, watch, rng, run=None):
         if len(starts) > 1:
             run = optimize.screen_starts(objective, starts, optimizer, **limits)
             left = max(model.max_iter - run.n_iter, 1)
-            return optimize.minimize(
-                objective, run=run, max_iter=left, callback=watch, **limits
-            )
+            return optimize.minimize(objective, run=run, max_iter=left, callback=watch, **limits)
         return optimize.minimize(
             objective, starts[0], optimizer, max_iter=model.max_iter, callback=watch, **limits
         )
     if model.max_time is not None:
         limits["max_time"] = run.seconds + model.max_time
-    return optimize.minimize(
-        objective, run=run, max_iter=model.max_iter, callback=watch, **limits
-    )
+    return optimize.minimize(objective, run=run, max_iter=model.max_iter, callback=watch, **limits)

@@ -319,7 +319,9 @@ def multiply(theta, sizes, x, units, slope, bend, delta, curvature, softmax, exa
                 for j in range(n_out):
                     mean += c_out[i * n_out + j] * one[start + j]
                 for j in range(n_out):
-                    one[start + j] = c_out[i * n_out + j] * one[start + j] - p[i * n_out + j] * mean
+                    one[start + j] = (
+                        c_out[i * n_out + j] * one[start + j] - p[i * n_out + j] * mean
+                    )
             else:
                 for j in range(n_out):
                     one[start + j] *= c_out[i * n_out + j]

@@ -1,5 +1,6 @@
 """Patterns cut into blocks, blocks into lanes: what threads share, whatever their number."""
 
+import itertools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -38,11 +39,11 @@ class Lanes:
         small = int(_SMALL // max(n_products))
         rows = small if _ROWS // 2 <= small < _ROWS else _ROWS
         edges = np.linspace(0, n, -(-n // rows) + 1).astype(int).tolist()
-        blocks = list(zip(edges[:-1], edges[1:], strict=True))
+        blocks = list(itertools.pairwise(edges))
         most = int(np.clip(2**25 // n_parameters, 2, _MOST))
         count = min(len(blocks), most)
         cuts = np.linspace(0, len(blocks), count + 1).astype(int)
-        self.lanes = [blocks[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        self.lanes = [blocks[a:b] for a, b in itertools.pairwise(cuts)]
         self.rows = max(b - a for a, b in blocks)
         self.n, self.n_products = n, n_products
 

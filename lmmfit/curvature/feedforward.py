@@ -94,7 +94,9 @@ class FeedForwardNetwork:
             )
         for name in hidden:
             if name not in ACTIVATIONS:
-                raise ValueError(f"hidden activation {name!r} is none of {', '.join(ACTIVATIONS)}.")
+                raise ValueError(
+                    f"hidden activation {name!r} is none of {', '.join(ACTIVATIONS)}."
+                )
         if not (np.isfinite(self.alpha) and self.alpha >= 0):
             raise ValueError(f"alpha must be finite and at least 0, got {self.alpha!r}.")
         loss = make_loss(self.loss, self.output_activation, self.huber_delta)
@@ -234,9 +236,7 @@ class FeedForwardNetwork:
             )
         if not np.isfinite(theta).all():
             index = int(np.argmin(np.isfinite(theta)))
-            raise ValueError(
-                f"theta[{index}], {self.layout.describe(index)}, is {theta[index]}."
-            )
+            raise ValueError(f"theta[{index}], {self.layout.describe(index)}, is {theta[index]}.")
         return theta
 
     def _check_array(self, array, name, columns, dtype, rows=None):

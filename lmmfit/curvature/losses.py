@@ -181,7 +181,10 @@ class Loss:
         if self.name == "poisson":
             bad, rule = Y < 0, "counts of at least 0"
         elif self.name == "log_loss":
-            bad, rule = Y < 0, "a column for each class, and in it 1 or 0, or a share of at least 0"
+            bad, rule = (
+                Y < 0,
+                "a column for each class, and in it 1 or 0, or a share of at least 0",
+            )
         elif self.name == "binary_log_loss":
             bad, rule = (Y < 0) | (Y > 1), "1 or 0, or a share between them"
         else:

@@ -258,8 +258,7 @@ class NetworkState:
         v = np.asarray(v, dtype=o.dtype)
         if v.shape[:1] != (size,) or v.ndim > 2:
             raise ValueError(
-                f"v must have shape ({size},) or ({size}, k) for {size} parameters, "
-                f"got {v.shape}."
+                f"v must have shape ({size},) or ({size}, k) for {size} parameters, got {v.shape}."
             )
         self.gradient  # noqa: B018
         penalty = self.penalty

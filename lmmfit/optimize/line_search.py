@@ -114,7 +114,8 @@ class ExactLineSearch:
     Examples
     --------
     >>> import numpy as np
-    >>> from lmmfit.optimize import ExactLineSearch, Objective, Recombined, SteepestDescent, minimize
+    >>> from lmmfit.optimize import (
+    ...     ExactLineSearch, Objective, Recombined, SteepestDescent, minimize)
     >>> bowl = Objective(lambda x: (x @ x, 2 * x), lambda x, v: 2 * v)
     >>> minimize(bowl, [3.0, 4.0], Recombined(SteepestDescent(), ExactLineSearch())).n_iter
     1

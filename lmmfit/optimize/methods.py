@@ -50,9 +50,7 @@ class NewtonCG(Optimizer):
     @cached_property
     def descent(self):
         """Truncated conjugate gradients."""
-        return TruncatedCG(
-            self.curvature, self.preconditioner, self.precision, self.max_products
-        )
+        return TruncatedCG(self.curvature, self.preconditioner, self.precision, self.max_products)
 
     @cached_property
     def search(self):
@@ -95,9 +93,7 @@ class GaussNewton(Optimizer):
     @cached_property
     def descent(self):
         """Truncated conjugate gradients on the Gauss-Newton matrix."""
-        return TruncatedCG(
-            "gauss-newton", self.preconditioner, self.precision, self.max_products
-        )
+        return TruncatedCG("gauss-newton", self.preconditioner, self.precision, self.max_products)
 
     @cached_property
     def search(self):

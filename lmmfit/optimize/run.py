@@ -271,7 +271,9 @@ def minimize(
             run = _begin(objective, x, optimizer)
         elif run.point is None or run.objective is not objective:
             run.resume(objective)
-        limits = _Limits(tol, max_iter, max_time, callback, perf_counter(), run.seconds, run.n_iter)
+        limits = _Limits(
+            tol, max_iter, max_time, callback, perf_counter(), run.seconds, run.n_iter
+        )
         reason, converged = limits.reason(run)
         while reason is None:
             stuck = run.optimizer.advance(run)
@@ -298,4 +300,3 @@ def _begin(objective, x, optimizer):
             "Start from smaller parameters, or scale the data."
         )
     return run
-

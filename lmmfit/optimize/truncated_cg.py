@@ -186,7 +186,11 @@ class TruncatedCG:
                 kept.append(s)
                 next_kept *= 1.3
             back = max(10, i // 10)
-            if i > back and model[-1] < 0 and model[-1] - model[-back - 1] > 5e-4 * back * model[-1]:
+            if (
+                i > back
+                and model[-1] < 0
+                and model[-1] - model[-back - 1] > 5e-4 * back * model[-1]
+            ):
                 break
             z = self._precondition(run.memory, r)
             rz, before = r @ z, rz

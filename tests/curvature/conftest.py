@@ -1,5 +1,6 @@
 """A plain network in NumPy: what the kernels compute, written as the formulas are."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class PlainNetwork:
 
     def unpack(self, theta):
         sizes, at = self.net.layer_sizes, 0
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(sizes):
             W = theta[at : at + n_in * n_out].reshape(n_in, n_out)
             at += n_in * n_out
             yield W, theta[at : at + n_out]

@@ -142,9 +142,7 @@ def test_operator_is_scipys():
     dense = state.hessian()
     np.testing.assert_allclose(H @ np.eye(len(dense)), dense, atol=1e-12)
     np.testing.assert_allclose(H.T @ dense[0], dense @ dense[0], atol=1e-11)
-    np.testing.assert_allclose(
-        (2 * H).matvec(dense[:, :1]), 2 * dense @ dense[:, :1], atol=1e-11
-    )
+    np.testing.assert_allclose((2 * H).matvec(dense[:, :1]), 2 * dense @ dense[:, :1], atol=1e-11)
     top = eigsh(H, k=2, which="LA", return_eigenvectors=False)
     np.testing.assert_allclose(np.sort(top), np.linalg.eigvalsh(dense)[-2:], rtol=1e-9)
     G = H.gauss_newton
@@ -170,7 +168,9 @@ def test_scaling_is_folded_into_the_parameters():
     X[:, 1] = 4.0  # constant: keeps its scale
     weight = rng.integers(0, 3, size=50).astype(float)
     scaling = Scaling.of(X, Y, weight, targets=True)
-    np.testing.assert_allclose(np.average(scaling.inputs(X), axis=0, weights=weight), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.average(scaling.inputs(X), axis=0, weights=weight), 0, atol=1e-12
+    )
     np.testing.assert_allclose(
         np.average(scaling.targets(Y) ** 2, axis=0, weights=weight), 1, rtol=1e-12
     )
@@ -182,7 +182,9 @@ def test_scaling_is_folded_into_the_parameters():
     flat = FeedForwardNetwork([3, 2])  # one layer is both first and last
     theta = rng.normal(size=flat.n_parameters)
     inside = flat.predict(theta, scaling.inputs(X)) * scaling.y_scale + scaling.y_mean
-    np.testing.assert_allclose(flat.predict(scaling.fold(flat.layout, theta), X), inside, rtol=1e-11)
+    np.testing.assert_allclose(
+        flat.predict(scaling.fold(flat.layout, theta), X), inside, rtol=1e-11
+    )
     none = Scaling.none(3, 2)
     np.testing.assert_array_equal(none.fold(flat.layout, theta), theta)
 

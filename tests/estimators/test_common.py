@@ -29,6 +29,7 @@ NEGATIVE_COUNTS = {
 def expected_failures(estimator):
     return NEGATIVE_COUNTS if getattr(estimator, "loss", None) == "poisson" else {}
 
+
 # The data of the checks are random numbers: groups of one row, more columns than rows.
 DESERVED = [
     "ignore:the design is rank-deficient:UserWarning",

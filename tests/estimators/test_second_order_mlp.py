@@ -101,7 +101,9 @@ def test_units_of_the_data_do_not_matter(waves):
     X, y = waves
     model = SecondOrderMLP((5,), random_state=0).fit(X, y)
     other = SecondOrderMLP((5,), random_state=0).fit(1e3 + 1e2 * X, -4 + 1e-3 * y)
-    np.testing.assert_allclose(other.predict(1e3 + 1e2 * X), -4 + 1e-3 * model.predict(X), rtol=1e-6)
+    np.testing.assert_allclose(
+        other.predict(1e3 + 1e2 * X), -4 + 1e-3 * model.predict(X), rtol=1e-6
+    )
 
 
 def test_several_outputs(waves):
@@ -237,7 +239,9 @@ def test_several_starts_solve_xor():
     for seed in range(5):
         model = SecondOrderMLP((2,), alpha=0.0, n_init=10, random_state=seed).fit(X, y)
         np.testing.assert_allclose(model.predict(X), y, atol=1e-3)
-        classifier = SecondOrderMLP((2,), loss="log_loss", alpha=1e-3, n_init=10, random_state=seed)
+        classifier = SecondOrderMLP(
+            (2,), loss="log_loss", alpha=1e-3, n_init=10, random_state=seed
+        )
         np.testing.assert_array_equal(classifier.fit(X, y).predict(X), y)
 
 
@@ -262,7 +266,9 @@ def test_optimizer_objects_and_limits(waves, capsys):
 
 def test_relu_with_newton_warns(waves):
     with pytest.warns(UserWarning, match="relu has kinks.*activation='gelu'"):
-        quiet(SecondOrderMLP((5,), activation="relu", optimizer="newton-cg", random_state=0), *waves)
+        quiet(
+            SecondOrderMLP((5,), activation="relu", optimizer="newton-cg", random_state=0), *waves
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -326,12 +332,12 @@ def test_partial_fit_goes_on_after_fit(waves):
 def test_partial_fit_keeps_what_was_learnt_on_an_error(iris):
     X, y = iris
     model = SecondOrderMLP((5,), loss="log_loss", random_state=0)
-    with pytest.raises(ValueError, match="y has one class: .*setosa"):
+    with pytest.raises(ValueError, match=r"y has one class: .*setosa"):
         model.partial_fit(X[:20], y[:20])
     assert not hasattr(model, "classes_")
     model.partial_fit(X[:20], y[:20], classes=["setosa", "versicolor"])
     before = pickle.dumps(model.__dict__)
-    with pytest.raises(ValueError, match="label .*virginica.* in row 0, which is none of"):
+    with pytest.raises(ValueError, match=r"label .*virginica.* in row 0, which is none of"):
         model.partial_fit(X[120:], y[120:])
     with pytest.raises(ValueError, match="are not those of the first call"):
         model.partial_fit(X[:20], y[:20], classes=["setosa", "other"])

@@ -65,7 +65,7 @@ def test_a_deep_linear_network_reaches_its_minimum(name, deep_linear, starts):
 @pytest.mark.parametrize("name", [n for n in SECOND_ORDER if n not in ("lm, straight",)])
 def test_a_penalised_classifier_comes_to_rest(name, classifier, starts):
     x = starts(classifier, 1)[0]
-    # Far from a perfect fit the Gauss-Newton matrix is not the Hessian: its steps come near slowly.
+    # Far from a perfect fit the Gauss-Newton matrix is not the Hessian: it comes near slowly.
     tol = 1e-3 if "gauss" in name else 1e-7
     result = minimize(classifier, x, SECOND_ORDER[name], tol=tol, max_iter=20_000)
     assert result.converged

@@ -9,6 +9,7 @@ from lmmfit.optimize import (
     LBFGS,
     SCG,
     SGD,
+    ExactLineSearch,
     GaussNewton,
     LevenbergMarquardt,
     NewtonCG,
@@ -16,7 +17,6 @@ from lmmfit.optimize import (
     Recombined,
     SteepestDescent,
     Switching,
-    ExactLineSearch,
     minimize,
 )  # isort: skip
 

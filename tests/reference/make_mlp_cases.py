@@ -8,6 +8,7 @@ the outputs, the loss's Hessian there, and a backward product. Prints how far ea
 the one in the file.
 """
 
+import itertools
 import json
 import sys
 
@@ -27,7 +28,7 @@ ACTIVATIONS = {
 
 def inputs_of_outputs(case, theta, X):
     sizes, at, a = case["layer_sizes"], 0, X
-    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         W = theta[at : at + n_in * n_out].reshape(n_in, n_out)
         at += n_in * n_out
         a = a @ W + theta[at : at + n_out]
@@ -54,9 +55,10 @@ def split_value(case, split):
 
 def recompute(case):
     X, sizes = torch.tensor(case["X"]), case["layer_sizes"]
+    biases = float(case.get("penalise_biases", 0) or 0)
     mask = torch.cat([
-        torch.cat([torch.ones(a * b), torch.full((b,), float(case.get("penalise_biases", 0) or 0))])
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        torch.cat([torch.ones(a * b), torch.full((b,), biases)])
+        for a, b in itertools.pairwise(sizes)
     ])  # fmt: skip
     output = ACTIVATIONS[case["output_activation"]] if case["loss"] == "squared_error" else None
 
