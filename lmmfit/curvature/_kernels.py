@@ -147,6 +147,23 @@ def softmax_errors(y, target, weight, delta, exact, first, last):
 
 
 @njit(fastmath=True)
+def _inputs_of(layer, sizes, unit, x, units, n, first, last):
+    """Outputs of the layer below, whose last unit is number ``unit``; the patterns at the end."""
+    n_in = sizes[layer]
+    if layer == 0:
+        return x[first * n_in : last * n_in].reshape(last - first, n_in)
+    at = n * (unit - n_in)
+    return units[at + first * n_in : at + last * n_in].reshape(last - first, n_in)
+
+
+@njit(fastmath=True)
+def _add(values, total):
+    """Add as many values as there are totals."""
+    for k in range(len(total)):
+        total[k] += values[k]
+
+
+@njit(fastmath=True)
 def back_propagate(theta, sizes, kinds, x, units, slope, bend, delta, n, first, last, work, total):
     """Back-propagate the errors of the output units (seed equation 7).
 
@@ -169,14 +186,10 @@ def back_propagate(theta, sizes, kinds, x, units, slope, bend, delta, n, first, 
         base -= size + n_out
         d = delta[unit + first * n_out : unit + last * n_out].reshape(rows, n_out)
         below = unit - n * n_in
-        if layer > 0:
-            a = units[below + first * n_in : below + last * n_in].reshape(rows, n_in)
-        else:
-            a = x[first * n_in : last * n_in].reshape(rows, n_in)
+        a = _inputs_of(layer, sizes, unit // n, x, units, n, first, last)
         part = work[:size]
         np.dot(a.T, d, part.reshape(n_in, n_out))
-        for k in range(size):
-            total[base + k] += part[k]
+        _add(part, total[base : base + size])
         bias = total[base + size : base + size + n_out]
         for i in range(rows):
             for j in range(n_out):
@@ -241,6 +254,106 @@ def _times(rows, m, width, factor, values, out):
 
 
 @njit(fastmath=True)
+def _forward(theta, sizes, x, units, slope, n, first, last, m, wide, r_in, r_out, one, two):
+    """R{x} = W'R{y} + V'y and R{y} = slope R{x} layer by layer; the last R{x} into ``one``."""
+    rows = last - first
+    block = rows * m
+    layers = len(sizes) - 1
+    base = 0
+    unit = 0  # of the layer below, in units
+    for layer in range(layers):
+        n_in = sizes[layer]
+        n_out = sizes[layer + 1]
+        size = n_in * n_out
+        a = _inputs_of(layer, sizes, unit, x, units, n, first, last)
+        v = wide[m * base : m * (base + size)].reshape(n_in, m * n_out)
+        z = one[: block * n_out]
+        np.dot(a, v, z.reshape(rows, m * n_out))
+        add_bias(z.reshape(rows, m * n_out), wide[m * (base + size) : m * (base + size + n_out)])
+        if layer > 0:
+            below = r_out[block * (unit - n_in) : block * unit].reshape(block, n_in)
+            weights = theta[base : base + size].reshape(n_in, n_out)
+            np.dot(below, weights, two[: block * n_out].reshape(block, n_out))
+            for k in range(block * n_out):
+                z[k] += two[k]
+        if layer < layers - 1:
+            s = slope[n * unit + first * n_out : n * unit + last * n_out]
+            rx = r_in[block * unit : block * (unit + n_out)]
+            for k in range(block * n_out):
+                rx[k] = z[k]
+            _times(rows, m, n_out, s, z, r_out[block * unit : block * (unit + n_out)])
+        base += size + n_out
+        unit += n_out
+
+
+@njit(fastmath=True)
+def _at_outputs(p, curvature, softmax, rows, m, width, one):
+    """Turn R{x} of the output units into R{delta}: times the second derivative of the loss."""
+    zero = one.dtype.type(0)
+    if not softmax:
+        _times(rows, m, width, curvature, one, one)
+        return
+    for i in range(rows):
+        c = curvature[i * width : (i + 1) * width]
+        q = p[i * width : (i + 1) * width]
+        for k in range(m):
+            r = one[(i * m + k) * width : (i * m + k + 1) * width]
+            mean = zero
+            for j in range(width):
+                mean += c[j] * r[j]
+            for j in range(width):
+                r[j] = c[j] * r[j] - q[j] * mean
+
+
+@njit(fastmath=True)
+def _backward(theta, sizes, x, units, slope, bend, delta, exact, n, first, last, m, tall, r_in,
+              r_out, one, two, part, total_wide, total_tall):  # fmt: skip
+    """R{dE/dW} = y R{delta}' + R{y} delta' and R{delta} = slope R{dE/dy} + bend R{x}."""
+    rows = last - first
+    block = rows * m
+    base = len(theta)
+    unit = 0
+    for layer in range(1, len(sizes)):
+        unit += sizes[layer]
+    for layer in range(len(sizes) - 2, -1, -1):
+        n_in = sizes[layer]
+        n_out = sizes[layer + 1]
+        size = n_in * n_out
+        base -= size + n_out
+        unit -= n_out
+        a = _inputs_of(layer, sizes, unit, x, units, n, first, last)
+        rd = one[: block * n_out]
+        np.dot(a.T, rd.reshape(rows, m * n_out), part[: m * size].reshape(n_in, m * n_out))
+        _add(part, total_wide[m * base : m * (base + size)])
+        bias = total_wide[m * (base + size) : m * (base + size + n_out)]
+        step = m * n_out
+        for i in range(rows):
+            for j in range(step):
+                bias[j] += rd[i * step + j]
+        if layer == 0:
+            return
+        weights = theta[base : base + size].reshape(n_in, n_out)
+        up = two[: block * n_in]
+        np.dot(rd.reshape(block, n_out), weights.T, up.reshape(block, n_in))
+        below = n * (unit - n_in)
+        s = slope[below + first * n_in : below + last * n_in]
+        if not exact:
+            _times(rows, m, n_in, s, up, one)
+            continue
+        d = delta[n * unit + first * n_out : n * unit + last * n_out].reshape(rows, n_out)
+        ry = r_out[block * (unit - n_in) : block * unit].reshape(rows, m * n_in)
+        np.dot(ry.T, d, part[: m * size].reshape(m * n_in, n_out))
+        _add(part, total_tall[m * base : m * (base + size)])
+        v = tall[m * base : m * (base + size)].reshape(m * n_in, n_out)
+        np.dot(d, v.T, one[: block * n_in].reshape(rows, m * n_in))
+        _add(one, up)
+        rx = r_in[block * (unit - n_in) : block * unit]
+        _times(rows, m, n_in, bend[below + first * n_in : below + last * n_in], rx, rx)
+        _times(rows, m, n_in, s, up, one)
+        _add(rx, one[: block * n_in])
+
+
+@njit(fastmath=True)
 def multiply(theta, sizes, x, units, slope, bend, delta, curvature, softmax, exact, n, first,
              last, m, wide, tall, work, total_wide, total_tall):  # fmt: skip
     """Multiply m vectors by the Hessian, or by the Gauss-Newton matrix unless ``exact``.
@@ -251,126 +364,27 @@ def multiply(theta, sizes, x, units, slope, bend, delta, curvature, softmax, exa
     For one vector the two orders are the same array.
     """
     rows = last - first
-    layers = len(sizes) - 1
+    outputs = sizes[len(sizes) - 1]
     hidden = 0
-    widest = sizes[layers]
-    largest = 0
-    for layer in range(layers):
+    widest = outputs
+    for layer in range(len(sizes) - 1):
         if layer > 0:
             hidden += sizes[layer]
         widest = max(widest, sizes[layer])
-        largest = max(largest, sizes[layer] * sizes[layer + 1])
-    zero = theta.dtype.type(0)
     block = rows * m
     r_in = work[: block * hidden]
     r_out = work[block * hidden : 2 * block * hidden]
     at = 2 * block * hidden
     one = work[at : at + block * widest]
     two = work[at + block * widest : at + 2 * block * widest]
-    part = work[at + 2 * block * widest : at + 2 * block * widest + m * largest]
+    part = work[at + 2 * block * widest :]
 
-    # forward: R{x} = W'R{y} + V'y, R{y} = slope R{x}
-    base = 0
-    unit = 0  # of the layer below, in units
-    for layer in range(layers):
-        n_in = sizes[layer]
-        n_out = sizes[layer + 1]
-        size = n_in * n_out
-        if layer > 0:
-            at = n * (unit - n_in)
-            a = units[at + first * n_in : at + last * n_in].reshape(rows, n_in)
-        else:
-            a = x[first * n_in : last * n_in].reshape(rows, n_in)
-        v = wide[m * base : m * (base + size)].reshape(n_in, m * n_out)
-        bias = wide[m * (base + size) : m * (base + size + n_out)]
-        z = one[: block * n_out]
-        np.dot(a, v, z.reshape(rows, m * n_out))
-        step = m * n_out
-        for i in range(rows):
-            for j in range(step):
-                z[i * step + j] += bias[j]
-        if layer > 0:
-            below = r_out[block * (unit - n_in) : block * unit].reshape(block, n_in)
-            other = two[: block * n_out]
-            weights = theta[base : base + size].reshape(n_in, n_out)
-            np.dot(below, weights, other.reshape(block, n_out))
-            for k in range(block * n_out):
-                z[k] += other[k]
-        if layer < layers - 1:
-            at = n * unit
-            s = slope[at + first * n_out : at + last * n_out]
-            rx = r_in[block * unit : block * (unit + n_out)]
-            for k in range(block * n_out):
-                rx[k] = z[k]
-            _times(rows, m, n_out, s, z, r_out[block * unit : block * (unit + n_out)])
-        base += size + n_out
-        unit += n_out
-
-    # at the output: R{delta} = (second derivative of the error by the inputs) R{x}
-    n_out = sizes[layers]
-    c_out = curvature[first * n_out : last * n_out]
-    at = n * (unit - n_out)
-    p = units[at + first * n_out : at + last * n_out]
-    for i in range(rows):
-        for c in range(m):
-            start = (i * m + c) * n_out
-            if softmax:
-                mean = zero
-                for j in range(n_out):
-                    mean += c_out[i * n_out + j] * one[start + j]
-                for j in range(n_out):
-                    one[start + j] = (
-                        c_out[i * n_out + j] * one[start + j] - p[i * n_out + j] * mean
-                    )
-            else:
-                for j in range(n_out):
-                    one[start + j] *= c_out[i * n_out + j]
-
-    # backward: R{dE/dW} = y R{delta}' + R{y} delta', R{delta} = slope R{dE/dy} + bend R{x}
-    for layer in range(layers - 1, -1, -1):
-        n_in = sizes[layer]
-        n_out = sizes[layer + 1]
-        size = n_in * n_out
-        base -= size + n_out
-        unit -= n_out
-        below = n * (unit - n_in)
-        if layer > 0:
-            a = units[below + first * n_in : below + last * n_in].reshape(rows, n_in)
-        else:
-            a = x[first * n_in : last * n_in].reshape(rows, n_in)
-        rd = one[: block * n_out]
-        np.dot(a.T, rd.reshape(rows, m * n_out), part[: m * size].reshape(n_in, m * n_out))
-        for k in range(m * size):
-            total_wide[m * base + k] += part[k]
-        bias = total_wide[m * (base + size) : m * (base + size + n_out)]
-        step = m * n_out
-        for i in range(rows):
-            for j in range(step):
-                bias[j] += rd[i * step + j]
-        if layer > 0:
-            at = n * unit
-            d = delta[at + first * n_out : at + last * n_out].reshape(rows, n_out)
-            rx = r_in[block * (unit - n_in) : block * unit]
-            ry = r_out[block * (unit - n_in) : block * unit]
-            weights = theta[base : base + size].reshape(n_in, n_out)
-            up = two[: block * n_in]
-            np.dot(rd.reshape(block, n_out), weights.T, up.reshape(block, n_in))
-            s = slope[below + first * n_in : below + last * n_in]
-            if exact:
-                np.dot(ry.reshape(rows, m * n_in).T, d, part[: m * size].reshape(m * n_in, n_out))
-                for k in range(m * size):
-                    total_tall[m * base + k] += part[k]
-                v = tall[m * base : m * (base + size)].reshape(m * n_in, n_out)
-                np.dot(d, v.T, one[: block * n_in].reshape(rows, m * n_in))
-                for k in range(block * n_in):
-                    up[k] += one[k]
-                t = bend[below + first * n_in : below + last * n_in]
-                _times(rows, m, n_in, t, rx, rx)
-                _times(rows, m, n_in, s, up, one)
-                for k in range(block * n_in):
-                    one[k] += rx[k]
-            else:
-                _times(rows, m, n_in, s, up, one)
+    _forward(theta, sizes, x, units, slope, n, first, last, m, wide, r_in, r_out, one, two)
+    p = units[n * hidden + first * outputs : n * hidden + last * outputs]
+    c = curvature[first * outputs : last * outputs]
+    _at_outputs(p, c, softmax, rows, m, outputs, one)
+    _backward(theta, sizes, x, units, slope, bend, delta, exact, n, first, last, m, tall, r_in,
+              r_out, one, two, part, total_wide, total_tall)  # fmt: skip
 
 
 @njit(fastmath=True)
@@ -401,16 +415,13 @@ def root_rows(theta, sizes, x, units, slope, seeds, n, first, last, work, out):
         base -= size + n_out
         unit -= n_out
         below = n * (unit - n_in)
-        if layer > 0:
-            a = units[below + first * n_in : below + last * n_in]
-        else:
-            a = x[first * n_in : last * n_in]
+        a = _inputs_of(layer, sizes, unit, x, units, n, first, last)
         for i in range(rows):
             for c in range(q):
                 row = i * q + c
                 error = d[row * n_out : (row + 1) * n_out]
                 for k in range(n_in):
-                    value = a[i * n_in + k]
+                    value = a[i, k]
                     place = base + k * n_out
                     for j in range(n_out):
                         out[row, place + j] = value * error[j]

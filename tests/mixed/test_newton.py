@@ -13,8 +13,7 @@ from lmmfit.mixed import (
     profiled_criterion,
 )
 from lmmfit.mixed.boundary import escape, null_directions, project
-from lmmfit.optimize import minimize_newton
-from lmmfit.optimize.trust_region import NewtonResult
+from lmmfit.optimize import NewtonResult, minimize_newton
 
 METHODS = ["ml", "reml"]
 
