@@ -8,15 +8,21 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import ClassifierTags, RegressorTags
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lmmfit import curvature, optimize
+from lmmfit.estimators._network import (
+    check_rows,
+    choose_network,
+    continue_network,
+    make_objective,
+    row_weights,
+    split_rows,
+)
 from lmmfit.estimators._parameters import check_parameters
 from lmmfit.estimators._responses import as_targets, make_responses
 from lmmfit.estimators._training import NAMED, Watch, train
@@ -47,9 +53,9 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         cross-entropy, of classes or of an indicator matrix of labels.
     optimizer : str or lmmfit.optimize.Optimizer, default="auto"
         ``newton-cg``, ``scg``, ``gauss-newton``, ``lm`` (Levenberg-Marquardt), ``lbfgs``,
-        ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors and up to
-        1500 parameters, giving way to ``newton-cg`` where errors stay large; ``lbfgs`` from
-        100 000 parameters; ``newton-cg`` otherwise.
+        ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors with a
+        small ``alpha`` and up to 1500 parameters, giving way to ``newton-cg`` where errors stay
+        large; ``lbfgs`` from 100 000 parameters; ``newton-cg`` otherwise.
     alpha : float, default=3.0
         Half of it times the sum of squared weights is added to the sum of the losses, in units
         of the standardized data. It does not depend on the number of rows; 0 leaves weights free,
@@ -350,8 +356,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check_inputs(X, reset=False)
         y = as_targets(y)
-        Y, weight = self._responses.encode(y), self._weights(y, sample_weight, X)
-        state = self._objective(X, Y, weight).evaluate(self.theta_)
+        Y, weight = self._responses.encode(y), row_weights(self, y, sample_weight, X)
+        state = make_objective(self, X, Y, weight).evaluate(self.theta_)
         return curvature.HessianOperator(state)
 
     def __sklearn_tags__(self):
@@ -405,12 +411,12 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         X, Y, weight = self._prepare(X, y, sample_weight, None, resume)
         context = self._begin_callbacks(X_given, y_given)
         rng = check_random_state(self.random_state)
-        rows, held_out = self._split(X, as_targets(y), rng)
-        objective = self._objective(*curvature.merge_rows(X[rows], Y[rows], weight[rows]))
+        rows, held_out = split_rows(self, X, as_targets(y), rng)
+        objective = make_objective(self, *curvature.merge_rows(X[rows], Y[rows], weight[rows]))
         validation = None
         if held_out is not None:
-            network = self.network_.without_penalty()
-            validation = self._objective(X[held_out], Y[held_out], weight[held_out], network)
+            held_out = X[held_out], Y[held_out], weight[held_out]
+            validation = make_objective(self, *held_out, self.network_.without_penalty())
         watch = Watch(self, objective, validation, context, X_given, y_given)
         result = train(self, objective, watch, rng, self.run_ if resume else None)
         self._publish(result, watch)
@@ -424,7 +430,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
                 f"classes={classes!r} are not those of the first call, {self.classes_}."
             )
         X, Y, weight = self._prepare(X, y, sample_weight, classes, known)
-        objective = self._objective(X, Y, weight)
+        objective = make_objective(self, X, Y, weight)
         rng = check_random_state(self.random_state)
         if not hasattr(self, "stream_"):
             start = self.theta_ if known else self.network_.initial_parameters(rng)
@@ -447,61 +453,13 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             for name in ("stream_", "classes_", "validation_loss_curve_"):
                 self.__dict__.pop(name, None)
             self._responses = make_responses(self.loss, y, classes)
-        Y, weight = self._responses.encode(y), self._weights(y, sample_weight, X)
-        if len(Y) != len(X):
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: "
-                f"X has {len(X)} rows and y {len(Y)}."
-            )
-        if not weight.sum() > 0.0:
-            raise ValueError("sample_weight is zero for every row: nothing is left to fit.")
+        Y, weight = self._responses.encode(y), row_weights(self, y, sample_weight, X)
+        check_rows(X, Y, weight)
         if known:
-            self._check_continued(Y)
-            return X, Y, weight
-        if self._responses.classes is not None:
-            self.classes_ = self._responses.classes
-        self.network_ = self._network(X.shape[1], Y.shape[1])
-        self.network_.loss_function.check(Y)
-        numbers = self.loss in ("squared_error", "huber")
-        if self.standardize:
-            rows = curvature.merge_rows(X, Y, weight)
-            self.scaling_ = curvature.Scaling.of(*rows, targets=numbers)
+            continue_network(self, Y)
         else:
-            self.scaling_ = curvature.Scaling.none(X.shape[1], Y.shape[1])
+            choose_network(self, X, Y, weight)
         return X, Y, weight
-
-    def _check_continued(self, Y):
-        """Refuse to go on with a network of another shape."""
-        wanted = self._network(self.n_features_in_, Y.shape[1])
-        if wanted.layer_sizes != self.network_.layer_sizes or wanted.loss != self.network_.loss:
-            raise ValueError(
-                f"training goes on with the network as it was, layer sizes "
-                f"{self.network_.layer_sizes} and loss {self.network_.loss!r}; they are "
-                f"{wanted.layer_sizes} and {wanted.loss!r} now. Fit anew, with warm_start=False."
-            )
-        self.network_ = wanted
-
-    def _network(self, n_in, n_out):
-        hidden = self.hidden_layer_sizes
-        hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
-        return curvature.FeedForwardNetwork(
-            (n_in, *hidden, n_out), self.activation, loss=self._responses.loss(self.loss),
-            alpha=self.alpha, huber_delta=self.huber_delta,
-        )  # fmt: skip
-
-    def _objective(self, X, Y, weight, network=None):
-        network = network or self.network_
-        return network.objective(self.scaling_.inputs(X), self.scaling_.targets(Y), weight)
-
-    def _split(self, X, y, rng):
-        """Rows to train on, and rows held out."""
-        if not self.early_stopping:
-            return slice(None), None
-        labels = y if _is_classifier(self) and np.ndim(y) == 1 else None
-        return train_test_split(
-            np.arange(len(X)), test_size=self.validation_fraction, stratify=labels,
-            random_state=rng.randint(np.iinfo(np.int32).max),
-        )  # fmt: skip
 
     def _publish(self, result, watch):
         theta = result.x if watch.best[1] is None else watch.best[1]
@@ -541,14 +499,6 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
 
     def _check_inputs(self, X, reset):
         return validate_data(self, X, dtype=np.float64, reset=reset)
-
-    def _weights(self, y, sample_weight, X):
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            if not _is_classifier(self):
-                raise ValueError(f"class_weight is for loss='log_loss', not {self.loss!r}.")
-            weight = weight * compute_sample_weight(self.class_weight, y)
-        return weight
 
     def _begin_callbacks(self, X, y):
         """Tell callbacks of the fit; None where there are none."""

@@ -8,6 +8,7 @@ __all__ = ["Watch", "choose_optimizer", "train"]
 
 _EXPLICIT = 1500  # parameters up to which the Gauss-Newton matrix is formed
 _AFFORDED = 3e9  # multiplications for one such matrix
+_SMALL = 1e-4  # penalty, relative to the weight of the rows, with which errors may vanish
 _LARGE = 100_000  # parameters from which gradients alone are used
 
 NAMED = {
@@ -43,9 +44,14 @@ def choose_optimizer(choice, objective, *, batch_size, seed):
     if size > _LARGE:
         return optimize.LBFGS()
     affordable = size <= _EXPLICIT and objective.n_residuals * size**2 <= _AFFORDED
-    if objective.network.loss == "squared_error" and affordable:
+    if objective.network.loss == "squared_error" and affordable and _may_vanish(objective):
         return optimize.Switching()
     return optimize.NewtonCG()
+
+
+def _may_vanish(objective):
+    """Whether the penalty leaves room for errors near zero, where Gauss-Newton steps excel."""
+    return objective.network.alpha <= _SMALL * objective.total_weight
 
 
 class Watch:

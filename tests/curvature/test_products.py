@@ -1,6 +1,7 @@
 """Derivatives of networks against a plain twin, and what must hold of any of them."""
 
 import itertools
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -271,3 +272,18 @@ def test_a_share_of_the_data_has_its_share_of_the_penalty(make_problem):
     assert total == pytest.approx(objective.evaluate(theta).value)
     for part, scale in parts:
         assert scale == pytest.approx(objective.total_weight / part.total_weight)
+
+
+def _product_in_a_child(objective, theta, v):
+    return objective.evaluate(theta).hessian_vector_product(v)
+
+
+def test_a_forked_child_has_its_own_threads(make_problem, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    net = FeedForwardNetwork([40, 50, 3], "tanh")
+    X, Y, weight, theta, v = make_problem(net, n=3000)
+    objective = net.objective(X, Y, weight)
+    wanted = objective.evaluate(theta).hessian_vector_product(v)  # starts threads here
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        task = pool.apply_async(_product_in_a_child, (objective, theta, v))
+        np.testing.assert_array_equal(task.get(timeout=60), wanted)
