@@ -1,5 +1,6 @@
 """Multilayer perceptrons trained with exact second derivatives."""
 
+import copy
 import warnings
 from numbers import Integral, Real
 
@@ -49,8 +50,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ``identity``, ``tanh``, ``logistic``, ``relu``, ``softplus`` or ``gelu``, for all hidden
         layers or one each.
     loss : {"squared_error", "huber", "poisson", "log_loss"}, default="squared_error"
-        Half the squared error; half Huber's loss; Poisson deviance with a log link, for counts;
-        cross-entropy, of classes or of an indicator matrix of labels.
+        Half the squared error; Huber's loss; for counts y with the rate exp(z), ``exp(z) - y z``,
+        which can be negative; cross-entropy, of classes or of an indicator matrix of labels.
     optimizer : str or lmmfit.optimize.Optimizer, default="auto"
         ``newton-cg``, ``scg``, ``gauss-newton``, ``lm`` (Levenberg-Marquardt), ``lbfgs``,
         ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors with a
@@ -65,7 +66,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
     tol : float, default=1e-6
         Largest derivative of the mean loss at the end.
     max_time : float, default=None
-        Seconds after which no iteration begins.
+        Seconds after which no iteration begins; with several starts, for each of them.
     n_init : int, default=1
         Random starts; all but the best are given up early, half of them at a time.
     early_stopping : bool, default=False
@@ -84,7 +85,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         Whether to scale inputs, and targets of ``squared_error`` and ``huber``, to mean 0 and
         standard deviation 1 for the training. The coefficients are for the data as they are.
     huber_delta : float, default=1.0
-        Error at which ``huber`` turns linear, in units of the standardized target.
+        Error at which ``huber`` turns linear, in units of the standardized target: wild values
+        are a part of its standard deviation, so that many or large ones ask for less than 1.
     batch_size : int or "auto", default="auto"
         Rows of a batch of ``sgd`` and ``partial_fit``; ``auto`` is 200.
     random_state : int, RandomState instance or None, default=None
@@ -102,11 +104,11 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
     loss_curve_ : list of float
         The same after each iteration.
     validation_loss_curve_ : list of float
-        Mean loss of the held-out rows, with ``early_stopping``.
+        Mean loss of the held-out rows, without the penalty; with ``early_stopping``.
     n_iter_ : int
         Iterations.
     converged_ : bool
-        Whether ``tol`` was reached, or the rounding of the loss.
+        Whether ``tol`` was reached, or the rounding of the loss; not after ``partial_fit``.
     reason_ : str
         Why the training ended.
     network_ : FeedForwardNetwork
@@ -246,7 +248,9 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             If a value is missing or does not suit the loss. The estimator is then as it was.
         """
-        return self._keep_on_error(self._fit, X, y, sample_weight)
+        self._keep_on_error(self._fit, X, y, sample_weight)
+        self._warn()
+        return self
 
     @with_callbacks
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -389,6 +393,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         return {
             **{name: getattr(self, name) for name in known if hasattr(self, name)},
             "theta_": theta, "coefs_": weights, "intercepts_": biases, "_folded": folded,
+            "n_layers_": len(weights) + 1, "n_outputs_": len(biases[-1]),
+            "out_activation_": self.network_.loss_function.activation,
         }  # fmt: skip
 
     def _keep_on_error(self, fit, *data):
@@ -401,12 +407,11 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        self._warn()
         return self
 
     def _fit(self, X, y, sample_weight):
         """Validate, build, optimise, publish."""
-        resume = self.warm_start and hasattr(self, "run_")
+        resume = self.warm_start and hasattr(self, "theta_")
         X_given, y_given = X, y
         X, Y, weight = self._prepare(X, y, sample_weight, None, resume)
         context = self._begin_callbacks(X_given, y_given)
@@ -418,7 +423,10 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             held_out = X[held_out], Y[held_out], weight[held_out]
             validation = make_objective(self, *held_out, self.network_.without_penalty())
         watch = Watch(self, objective, validation, context, X_given, y_given)
-        result = train(self, objective, watch, rng, self.run_ if resume else None)
+        # A copy goes on: what stops the training halfway leaves the model as it was.
+        earlier = (copy.deepcopy(getattr(self, "run_", None)), self.theta_) if resume else ()
+        result = train(self, objective, watch, rng, *earlier)
+        self.__dict__.pop("stream_", None)
         self._publish(result, watch)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X_given, y=y_given)
@@ -432,17 +440,19 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         X, Y, weight = self._prepare(X, y, sample_weight, classes, known)
         objective = make_objective(self, X, Y, weight)
         rng = check_random_state(self.random_state)
-        if not hasattr(self, "stream_"):
+        stream = copy.deepcopy(getattr(self, "stream_", None))
+        if stream is None:
             start = self.theta_ if known else self.network_.initial_parameters(rng)
-            seed = int(rng.randint(np.iinfo(np.int32).max))
-            self.stream_ = optimize.Stream(start, seed)
+            stream = optimize.Stream(start, int(rng.randint(np.iinfo(np.int32).max)))
         size = 200 if self.batch_size == "auto" else self.batch_size
-        values = self.stream_.learn(objective, size)
+        values = stream.learn(objective, size)
+        self.stream_ = stream
         self.__dict__.update(self.attributes_at(self.stream_.x))
         self.loss_ = values / objective.total_weight
         self.loss_curve_ = [*getattr(self, "loss_curve_", []), self.loss_]
-        self.n_iter_, self.converged_ = self.stream_.n_passes, True
-        self.reason_ = "one pass over the rows"
+        self.n_iter_, self.reason_ = self.stream_.n_passes, "one pass over the rows"
+        for name in ("run_", "converged_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
 
     def _prepare(self, X, y, sample_weight, classes, known):
         """Check the data and, unless ``known``, choose encoding, scaling and network."""
@@ -450,7 +460,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             raise ValueError("requires y to be passed, but the target y is None.")
         X, y = self._check_inputs(X, reset=not known), as_targets(y)
         if not known:
-            for name in ("stream_", "classes_", "validation_loss_curve_"):
+            for name in ("stream_", "classes_", "loss_curve_", "validation_loss_curve_"):
                 self.__dict__.pop(name, None)
             self._responses = make_responses(self.loss, y, classes)
         Y, weight = self._responses.encode(y), row_weights(self, y, sample_weight, X)
@@ -466,26 +476,27 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         self.__dict__.update(self.attributes_at(theta))
         self.run_, self.n_iter_ = result.run, result.n_iter
         self.run_.release()
-        before = getattr(self, "loss_curve_", []) if result.n_iter > len(watch.curve) else []
-        self.loss_curve_ = [*before, *watch.curve]
-        self.loss_ = result.value / watch.objective.total_weight
+        total = watch.objective.total_weight
+        self.loss_curve_ = [value / total for value in result.run.curve]
+        self.loss_ = watch.objective.evaluate(theta).value / total
         if watch.validation is not None:
             self.validation_loss_curve_ = watch.validation_curve
         stopped = watch.validation is not None and result.reason == "callback"
         self.converged_ = result.converged or stopped
         self.reason_ = "early stopping" if stopped else result.reason
-        self.n_layers_, self.n_outputs_ = len(self.coefs_) + 1, len(self.intercepts_[-1])
-        self.out_activation_ = self.network_.loss_function.activation
+        if self.reason_.startswith("max_iter"):  # the starts have had their part of them
+            self.reason_ = f"max_iter={self.max_iter} iterations"
 
     def _warn(self):
-        kinks = "relu" in np.atleast_1d(self.activation) and self.optimizer in ("newton-cg",)
-        if kinks:
+        chosen = self.run_.optimizer
+        newton = isinstance(chosen, optimize.NewtonCG) and chosen.curvature == "hessian"
+        if newton and "relu" in self.network_.hidden_activations:
             warnings.warn(
                 "relu has kinks, where about half of the curvature is missed: Newton's method "
                 "may be slow. Take activation='gelu' or 'softplus', or optimizer='lbfgs'.",
                 UserWarning, stacklevel=_CALLER,
             )  # fmt: skip
-        if not self.converged_:
+        if not self.converged_ and self.reason_ != "callback":
             warnings.warn(
                 f"the training ended before it converged ({self.reason_}): raise max_iter or "
                 "tol, raise alpha, or take another optimizer.",

@@ -134,6 +134,11 @@ def split_rows(model, X, y, rng):
     if not model.early_stopping:
         return slice(None), None
     labels = y if model.loss == "log_loss" and np.ndim(y) == 1 else None
+    if labels is not None:
+        rarest = np.unique(labels, return_counts=True)[1].min()
+        room = len(X) * min(model.validation_fraction, 1.0 - model.validation_fraction)
+        if rarest < 2 or room < len(model.classes_):
+            labels = None  # too few rows for each class to have its share of both parts
     return train_test_split(
         np.arange(len(X)), test_size=model.validation_fraction, stratify=labels,
         random_state=rng.randint(np.iinfo(np.int32).max),
@@ -143,6 +148,11 @@ def split_rows(model, X, y, rng):
 def _network(model, n_in, n_out):
     hidden = model.hidden_layer_sizes
     hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
+    if not isinstance(model.activation, str) and len(model.activation) != len(hidden):
+        raise ValueError(
+            f"activation names {len(model.activation)} hidden layers, hidden_layer_sizes={hidden} "
+            f"has {len(hidden)}: give one name for all, or one for each."
+        )
     return curvature.FeedForwardNetwork(
         (n_in, *hidden, n_out), model.activation, loss=model._responses.loss(model.loss),
         alpha=model.alpha, huber_delta=model.huber_delta,

@@ -9,6 +9,7 @@ __all__ = ["Watch", "choose_optimizer", "train"]
 _EXPLICIT = 1500  # parameters up to which the Gauss-Newton matrix is formed
 _AFFORDED = 3e9  # multiplications for one such matrix
 _SMALL = 1e-4  # penalty, relative to the weight of the rows, with which errors may vanish
+_SCREENED = 25  # iterations of each start before half of them are given up
 _LARGE = 100_000  # parameters from which gradients alone are used
 
 NAMED = {
@@ -41,7 +42,7 @@ def choose_optimizer(choice, objective, *, batch_size, seed):
     if choice != "auto":
         return NAMED[choice]()
     size = objective.n_parameters
-    if size > _LARGE:
+    if size > _LARGE or "relu" in objective.network.hidden_activations:
         return optimize.LBFGS()
     affordable = size <= _EXPLICIT and objective.n_residuals * size**2 <= _AFFORDED
     if objective.network.loss == "squared_error" and affordable and _may_vanish(objective):
@@ -69,8 +70,8 @@ class Watch:
 
     Attributes
     ----------
-    curve, validation_curve : list of float
-        Mean loss, penalty included; mean loss of the validation rows.
+    validation_curve : list of float
+        Mean loss of the validation rows.
     best : (float, ndarray)
         Lowest validation loss, and the parameters that had it.
     """
@@ -78,12 +79,11 @@ class Watch:
     def __init__(self, model, objective, validation, context, X, y):
         self.model, self.objective, self.validation = model, objective, validation
         self.context, self.data = context, (X, y)
-        self.curve, self.validation_curve = [], []
+        self.validation_curve = []
         self.best, self.since = (np.inf, None), 0
 
     def __call__(self, run):
         """Whether to stop."""
-        self.curve.append(run.value / self.objective.total_weight)
         stop = False
         if self.validation is not None:
             value = self.validation.evaluate(run.x).value / self.validation.total_weight
@@ -93,10 +93,11 @@ class Watch:
                 self.best, self.since = (value, run.x), 0
             stop = self.since >= self.model.n_iter_no_change
         if self.model.verbose and run.n_iter % int(self.model.verbose) == 0:
+            total = self.objective.total_weight
             told = f", validation {self.validation_curve[-1]:.6g}" if self.validation else ""
             print(
-                f"iteration {run.n_iter}: loss {self.curve[-1]:.8g}{told}, largest gradient "
-                f"{np.max(np.abs(run.gradient)) / self.objective.total_weight:.2e}"
+                f"iteration {run.n_iter}: loss {run.value / total:.8g}{told}, largest gradient "
+                f"{np.max(np.abs(run.gradient)) / total:.2e}"
             )
         return self._tell(run) or stop
 
@@ -112,7 +113,7 @@ class Watch:
         )  # fmt: skip
 
 
-def train(model, objective, watch, rng, run=None):
+def train(model, objective, watch, rng, run=None, start=None):
     """Minimise the objective from new starts, or from where an earlier run stood.
 
     Parameters
@@ -122,6 +123,9 @@ def train(model, objective, watch, rng, run=None):
     watch : Watch
     rng : numpy.random.RandomState
     run : Run, optional
+        Of an earlier fit, to go on with.
+    start : ndarray of shape (n_parameters,), optional
+        Parameters to begin from, in place of random ones.
 
     Returns
     -------
@@ -133,8 +137,10 @@ def train(model, objective, watch, rng, run=None):
         size = min(200, objective.n_patterns) if model.batch_size == "auto" else model.batch_size
         optimizer = choose_optimizer(model.optimizer, objective, batch_size=size, seed=seed)
         starts = [objective.network.initial_parameters(rng) for _ in range(model.n_init)]
+        starts = starts if start is None else [start]
         if len(starts) > 1:
-            run = optimize.screen_starts(objective, starts, optimizer, **limits)
+            each = min(_SCREENED, max(1, model.max_iter // (2 * len(starts))))
+            run = optimize.screen_starts(objective, starts, optimizer, n_iter=each, **limits)
             left = max(model.max_iter - run.n_iter, 1)
             return optimize.minimize(objective, run=run, max_iter=left, callback=watch, **limits)
         return optimize.minimize(

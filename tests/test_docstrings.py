@@ -69,7 +69,9 @@ NO_EXAMPLE = {
     "lmmfit.mixed.solution.MixedFit",
     "lmmfit.mixed.solution.ZeroVariance",
     "lmmfit.mixed.summary.Summary",
-    "lmmfit.optimize.trust_region.NewtonResult",
+    "lmmfit.optimize.dense_newton.NewtonResult",
+    "lmmfit.optimize.run.OptimizeResult",
+    "lmmfit.optimize.run.Run",
 }
 
 

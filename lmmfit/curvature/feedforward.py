@@ -89,8 +89,8 @@ class FeedForwardNetwork:
         hidden = (hidden,) * (len(sizes) - 2) if isinstance(hidden, str) else tuple(hidden)
         if len(hidden) != len(sizes) - 2:
             raise ValueError(
-                f"layer_sizes={sizes} has {len(sizes) - 2} hidden layers, hidden_activations "
-                f"names {len(hidden)}."
+                f"layer_sizes={sizes} leaves {len(sizes) - 2} for hidden layers, and "
+                f"hidden_activations has {len(hidden)}."
             )
         for name in hidden:
             if name not in ACTIVATIONS:
@@ -229,12 +229,7 @@ class FeedForwardNetwork:
         return replace(self, alpha=0.0)
 
     def _check_theta(self, theta):
-        if theta.shape != (self.n_parameters,):
-            raise ValueError(
-                f"theta must have shape ({self.n_parameters},) for layer_sizes="
-                f"{self.layer_sizes}, got {theta.shape}."
-            )
-        if not np.isfinite(theta).all():
+        if theta.shape == (self.n_parameters,) and not np.isfinite(theta).all():
             index = int(np.argmin(np.isfinite(theta)))
             raise ValueError(f"theta[{index}], {self.layout.describe(index)}, is {theta[index]}.")
         return theta

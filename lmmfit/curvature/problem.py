@@ -115,7 +115,13 @@ class NetworkObjective:
         -------
         NetworkState
         """
-        return NetworkState(self, np.ascontiguousarray(theta, dtype=self.dtype))
+        theta = np.ascontiguousarray(theta, dtype=self.dtype)
+        if theta.shape != (self.n_parameters,):
+            raise ValueError(
+                f"theta must have shape ({self.n_parameters},) for layer_sizes="
+                f"{self.network.layer_sizes}, got {theta.shape}."
+            )
+        return NetworkState(self, theta)
 
     def subset(self, rows):
         """The same objective on some of the patterns.

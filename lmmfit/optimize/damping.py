@@ -1,6 +1,7 @@
 """Damping: a multiple of the identity keeps steps short where the model is not believed."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,6 +36,8 @@ class Damping:
     >>> Recombined(NormalEquations(), Damping(initial=1.0)).search.schedule
     'nielsen'
     """
+
+    asks: ClassVar[str] = "damped"  # of a descent
 
     initial: float = 1e-3
     schedule: str = "nielsen"
@@ -77,6 +80,9 @@ class Damping:
         m = run.memory
         start = None if m.step is None else 0.95 * m.step
         steps, promised = descent.damped(run, m.damping, start)
+        if not steps:
+            m.damping *= 1.5
+            return None
         m.step = steps[0]
         trial = run.evaluate(run.x + steps[0])
         kept = run.decrease(trial, run.x + steps[0], promised) if promised > 0.0 else -1.0

@@ -16,8 +16,8 @@ _EVERY = 4  # steps between two products later
 class EigenvalueRate:
     """Running estimate of the Hessian's largest eigenvalue from products on single batches.
 
-    With ``psi`` the running mean of H psi / |psi| over batches, |psi| goes to the largest
-    eigenvalue in size; steps of 1 / |psi| are as long as it allows. Small batches differ, and each
+    With psi the running mean of ``H psi / |psi|`` over batches, ``|psi|`` goes to the largest
+    eigenvalue in size; steps of ``1 / |psi|`` are as long as it allows. Small batches differ; each
     curves more along its own gradient than all of them together: what the running mean of that
     curvature exceeds the eigenvalue by is added twice. For single rows that is half the rate
     that would fit each of them exactly.
@@ -125,6 +125,11 @@ class SGD(Optimizer):
 
     def start(self, run):
         """Estimate the first rate before any step."""
+        if not hasattr(run.objective, "share"):
+            raise ValueError(
+                "SGD needs an objective that can be cut into batches, such as "
+                f"FeedForwardNetwork(...).objective(X, Y); {type(run.objective).__name__} cannot."
+            )
         m = run.memory
         m.stream, m.factor = Stream(run.x, self.seed), 1.0
         m.stream.warm_up(run.objective, self.batch_size)

@@ -1,12 +1,13 @@
 """Steps along a direction."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from scipy.optimize import line_search
 
-from lmmfit.optimize.run import NO_STEP
+from lmmfit.optimize.run import NO_STEP, ROUNDING
 
 __all__ = ["ExactLineSearch", "LineSearch"]
 
@@ -28,27 +29,33 @@ class LineSearch:
     0.5
     """
 
+    asks: ClassVar[str] = "direction"  # of a descent
+
     decrease: float = 1e-4
     slope: float = 0.9
     max_trials: int = 30
 
     def start(self, run):
-        """Nothing to remember."""
+        """No search has failed yet."""
+        run.memory.failed = False
 
     def advance(self, run, descent):
         """Try the full step first, which is right near the solution."""
-        d = descent.direction(run)
-        slope = run.gradient @ d
-        if not slope < 0.0:
-            d, slope = -run.gradient, -(run.gradient @ run.gradient)
+        d, slope = _downhill(run, descent)
         trial = run.evaluate(run.x + d)
-        if self._is_good(run, trial, d, slope):
-            run.move_to(trial, run.x + d)
+        found = trial, run.x + d
+        if not self._is_good(run, trial, d, slope):
+            found = self._wolfe(run, d)
+        if found is not None:
+            run.memory.failed = False
+            run.move_to(*found)
             return None
-        found = self._wolfe(run, d)
-        if found is None:
+        if -0.5 * slope <= run.noise:
+            return ROUNDING
+        if run.memory.failed:
             return NO_STEP
-        run.move_to(*found)
+        run.memory.failed = True  # once more, with nothing remembered
+        descent.start(run)
         return None
 
     def _is_good(self, run, trial, d, slope):
@@ -121,6 +128,8 @@ class ExactLineSearch:
     1
     """
 
+    asks: ClassVar[str] = "direction"  # of a descent
+
     longest: float = 1.0
 
     def start(self, run):
@@ -128,10 +137,7 @@ class ExactLineSearch:
 
     def advance(self, run, descent):
         """Take the model's minimum along the direction, or the first half that decreases."""
-        d = descent.direction(run)
-        slope = run.gradient @ d
-        if not slope < 0.0:
-            d, slope = -run.gradient, -(run.gradient @ run.gradient)
+        d, slope = _downhill(run, descent)
         run.n_products += 1
         curvature = d @ np.asarray(run.point.hessian_vector_product(d), dtype=np.float64)
         alpha = -slope / curvature if curvature > 0.0 else self.longest
@@ -143,3 +149,10 @@ class ExactLineSearch:
                 return None
             alpha *= 0.5
         return NO_STEP
+
+
+def _downhill(run, descent):
+    """The descent's direction and the slope along it; the gradient's if that is not downhill."""
+    d = descent.direction(run)
+    slope = run.gradient @ d
+    return (d, slope) if slope < 0.0 else (-run.gradient, -(run.gradient @ run.gradient))

@@ -64,13 +64,15 @@ class NormalEquations:
         system = self._system(run)
         return float(max(system.diagonal.max(), np.finfo(np.float64).tiny))
 
-    def damped(self, run, damping):
+    def damped(self, run, damping, start=None):
         """Minimise the model plus half ``damping`` times the squared length.
 
         Parameters
         ----------
         run : Run
         damping : float
+        start : ndarray of shape (k,), optional
+            Not used: the solution is direct.
 
         Returns
         -------

@@ -27,6 +27,8 @@ class Run:
         Iterations, and what they asked of the objective.
     seconds : float
         Spent so far, in all parts of the run.
+    curve : list of float
+        Value after each iteration.
     memory : SimpleNamespace
         What descent and search remember from step to step.
     cache : SimpleNamespace
@@ -36,7 +38,7 @@ class Run:
     def __init__(self, optimizer, objective, x):
         self.optimizer, self.objective = optimizer, objective
         self.n_iter = self.n_values = self.n_gradients = self.n_products = 0
-        self.seconds = 0.0
+        self.seconds, self.curve = 0.0, []
         self.memory, self.cache = SimpleNamespace(), SimpleNamespace()
         self.move_to(self.evaluate(x), np.array(x, dtype=np.float64))
         optimizer.start(self)
@@ -112,7 +114,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Base of the optimisers: a descent proposes steps, a search judges them."""
+    """Base of the optimisers: a descent proposes steps, a search judges them.
+
+    Examples
+    --------
+    >>> from lmmfit.optimize import SCG, NewtonCG, Optimizer
+    >>> isinstance(NewtonCG(), Optimizer), isinstance(SCG(), Optimizer)
+    (True, True)
+    """
 
     def start(self, run):
         """Prepare the memory of a run."""
@@ -151,6 +160,15 @@ class Recombined(Optimizer):
 
     descent: object
     search: object
+
+    def __post_init__(self):
+        asked = self.search.asks
+        if not hasattr(self.descent, asked):
+            raise ValueError(
+                f"{type(self.search).__name__} asks its descent for {asked}(), which "
+                f"{type(self.descent).__name__} does not have: see the table of pairs in the "
+                "documentation."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,6 +296,7 @@ def minimize(
         while reason is None:
             stuck = run.optimizer.advance(run)
             run.n_iter += 1
+            run.curve.append(run.value)
             reason, converged = limits.reason(run)
             if stuck and not converged:
                 reason, converged = stuck, stuck == ROUNDING
@@ -290,10 +309,18 @@ def minimize(
 def _begin(objective, x, optimizer):
     from lmmfit.optimize.methods import NewtonCG
 
+    optimizer = NewtonCG() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one like NewtonCG() or LBFGS(), got {optimizer!r}.")
+    if not hasattr(objective, "evaluate"):
+        raise TypeError(
+            f"the objective must have evaluate(x), got {objective!r}: make one of functions by "
+            "Objective(function, product)."
+        )
     x = np.array(x, dtype=np.float64)
     if x.ndim != 1 or not np.isfinite(x).all():
         raise ValueError(f"the start must be a finite vector, got shape {x.shape}: {x}.")
-    run = Run(optimizer or NewtonCG(), objective, x)
+    run = Run(optimizer, objective, x)
     if not np.isfinite(run.value) or not np.isfinite(run.gradient).all():
         raise ValueError(
             f"value and gradient must be finite at the start; the value is {run.value}. "

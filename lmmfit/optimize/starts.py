@@ -21,7 +21,7 @@ def screen_starts(objective, starts, optimizer=None, *, n_iter=10, tol=1e-8, max
     tol : float, default=1e-8
         As of :func:`minimize`.
     max_time : float, optional
-        Seconds for each start.
+        Seconds for each start, all rounds together.
 
     Returns
     -------
@@ -44,6 +44,8 @@ def screen_starts(objective, starts, optimizer=None, *, n_iter=10, tol=1e-8, max
     >>> minimize(objective, run=run).x.round(3)
     array([-1.036])
     """
+    if len(starts) == 0:
+        raise ValueError("starts is empty: give at least one.")
     runs = [_released(objective, x, optimizer, tol, n_iter, max_time) for x in starts]
     while len(runs) > 1:
         runs = sorted(runs, key=lambda run: run.best)[: (len(runs) + 1) // 2]

@@ -1,6 +1,7 @@
 """The trust region: how far a quadratic model is believed."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +35,8 @@ class TrustRegion:
     >>> TrustRegion().resize(1.0, length=1.0, kept=0.9), TrustRegion().resize(1.0, 0.4, 0.1)
     (2.0, 0.1)
     """
+
+    asks: ClassVar[str] = "within"  # of a descent
 
     radius: float = 1.0
     shrink: float = 0.25

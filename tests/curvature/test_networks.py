@@ -66,7 +66,7 @@ def test_read_only_and_strided_arrays_are_taken():
     [
         (dict(layer_sizes=[3]), "at least two layers"),
         (dict(layer_sizes=[3, 0, 1], hidden_activations="tanh"), r"at least 1; got \(3, 0, 1\)"),
-        (dict(layer_sizes=[3, 4, 1]), "has 1 hidden layers, hidden_activations names 0"),
+        (dict(layer_sizes=[3, 4, 1]), "leaves 1 for hidden layers, and hidden_activations has 0"),
         (dict(layer_sizes=[3, 4, 1], hidden_activations="sine"), "'sine' is none of identity"),
         (dict(layer_sizes=[3, 1], loss="hinge"), "loss='hinge' is none of"),
         (dict(layer_sizes=[3, 1], output_activation="sine"), "output_activation='sine'"),

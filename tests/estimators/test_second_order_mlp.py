@@ -233,6 +233,40 @@ def test_early_stopping():
     assert sorted_out.fit(X, labels).score(X, labels) > 0.6
 
 
+def test_curves_hold_every_iteration(iris):
+    X, y = iris
+    model = SecondOrderMLP((4,), loss="log_loss", n_init=3, random_state=0, max_iter=400)
+    for _ in range(2):
+        quiet(model, X, y)
+        assert len(model.loss_curve_) == model.n_iter_
+        assert model.loss_curve_[-1] == model.loss_
+    with pytest.warns(ConvergenceWarning, match="max_iter=6 iterations"):
+        model.set_params(max_iter=6, tol=0.0).fit(X, y)
+    assert model.n_iter_ == 6
+    early = SecondOrderMLP((9,), loss="log_loss", alpha=0.0, early_stopping=True, random_state=0)
+    quiet(early, X, y)
+    assert early.loss_ > early.loss_curve_[-1]  # that of the iteration it went back to
+
+
+def test_warnings_point_at_the_call(waves):
+    with pytest.warns(ConvergenceWarning) as caught:
+        SecondOrderMLP((5,), max_iter=1).fit(*waves)
+    assert caught[0].filename == __file__
+
+
+def test_auto_leaves_relu_to_gradients(iris):
+    model = SecondOrderMLP((5,), activation="relu", loss="log_loss", random_state=0)
+    quiet(model, *iris)
+    assert isinstance(model.run_.optimizer, LBFGS)
+
+
+def test_early_stopping_with_a_class_of_one_row():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)), np.r_[np.zeros(39), 1.0]
+    model = SecondOrderMLP((2,), loss="log_loss", early_stopping=True, random_state=0)
+    assert quiet(model, X, y).predict(X).shape == (40,)
+
+
 def test_several_starts_solve_xor():
     X = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     y = [0, 1, 1, 0]
@@ -278,7 +312,7 @@ def test_relu_with_newton_warns(waves):
 def test_activations_by_layer(waves):
     model = SecondOrderMLP((5, 4), activation=["gelu", "tanh"], random_state=0).fit(*waves)
     assert model.network_.hidden_activations == ("gelu", "tanh")
-    with pytest.raises(ValueError, match="2 hidden layers, hidden_activations names 1"):
+    with pytest.raises(ValueError, match=r"names 1 hidden layers, .*\(5, 4\) has 2"):
         SecondOrderMLP((5, 4), activation=["gelu"]).fit(*waves)
     linear = SecondOrderMLP((), alpha=0.0, random_state=0).fit(*waves)
     X = np.column_stack([np.ones(len(waves[0])), waves[0]])
@@ -325,7 +359,12 @@ def test_partial_fit_goes_on_after_fit(waves):
     fitted = model.theta_
     model.partial_fit(X, y)
     assert np.linalg.norm(model.theta_ - fitted) < 0.05 * np.linalg.norm(fitted)
-    model.fit(X, y)
+    learnt = model.theta_
+    assert not hasattr(model, "run_")
+    model.set_params(warm_start=True, max_iter=1, tol=1e-12)
+    quiet(model, X, y)  # from what was learnt
+    assert 0 < np.linalg.norm(model.theta_ - learnt) < 0.05 * np.linalg.norm(fitted)
+    model.set_params(warm_start=False, max_iter=500, tol=1e-6).fit(X, y)
     np.testing.assert_array_equal(model.theta_, fitted)
 
 
@@ -424,8 +463,8 @@ def test_callbacks_see_each_iteration_and_may_stop(waves):
     X, y = waves
     recorder = Recorder()
     model = SecondOrderMLP((5,), random_state=0).set_callbacks(recorder)
-    with pytest.warns(ConvergenceWarning, match="callback"):
-        model.fit(X, y)
+    model.fit(X, y)
+    assert model.reason_ == "callback"
     assert len(recorder.scores) == model.n_iter_ == 5
     assert recorder.scores[-1] == pytest.approx(model.score(X, y))
 

@@ -1,7 +1,5 @@
 """Runs: limits, callbacks, going on, what is counted, what is refused."""
 
-import pickle
-
 import numpy as np
 import pytest
 
@@ -9,16 +7,21 @@ from lmmfit.optimize import (
     LBFGS,
     SCG,
     SGD,
+    Damping,
     ExactLineSearch,
     GaussNewton,
     LevenbergMarquardt,
+    LineSearch,
     NewtonCG,
+    NormalEquations,
     Objective,
     Recombined,
     SteepestDescent,
     Switching,
+    TrustRegion,
     minimize,
-)  # isort: skip
+    screen_starts,
+)
 
 OPTIMIZERS = [
     NewtonCG(),
@@ -32,23 +35,6 @@ OPTIMIZERS = [
     Switching(after=5, floor=0.0),
     Recombined(SteepestDescent(), ExactLineSearch()),
 ]
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-@pytest.mark.parametrize("through_pickle", [False, True])
-def test_a_run_goes_on_to_the_last_bit(optimizer, through_pickle, classifier, starts):
-    x = starts(classifier, 1)[0]
-    whole = minimize(classifier, x, optimizer, tol=0, max_iter=12)
-    part = minimize(classifier, x, optimizer, tol=0, max_iter=5)
-    run = part.run
-    if through_pickle:
-        run = pickle.loads(pickle.dumps(run))
-        assert run.optimizer == optimizer
-    rest = minimize(classifier, run=run, tol=0, max_iter=7)
-    np.testing.assert_array_equal(rest.x, whole.x)
-    assert rest.value == whole.value
-    for count in ("n_iter", "n_values", "n_gradients", "n_products"):
-        assert getattr(rest, count) == getattr(whole, count)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -153,8 +139,37 @@ def test_objectives_say_what_they_lack():
         (lambda: NewtonCG(preconditioner="diagonal"), "preconditioner='diagonal'"),
         (lambda: GaussNewton(precision="half"), "precision='half'"),
         (lambda: LevenbergMarquardt(form="sparse"), "form='sparse'"),
+        (
+            lambda: Recombined(SteepestDescent(), TrustRegion()),
+            r"TrustRegion asks its descent for within\(\), which SteepestDescent does not have",
+        ),
+        (lambda: Recombined(NormalEquations(), LineSearch()), r"asks its descent for direction"),
     ],
 )
 def test_impossible_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_objects_of_a_wrong_kind(banana):
+    for wrong in (LBFGS, "lbfgs"):
+        with pytest.raises(TypeError, match=r"one like NewtonCG\(\) or LBFGS\(\)"):
+            minimize(banana, [0.0, 0.0], wrong)
+    with pytest.raises(TypeError, match=r"make one of functions by Objective\(function"):
+        minimize(banana.function, [0.0, 0.0])
+    with pytest.raises(ValueError, match="SGD needs an objective that can be cut"):
+        minimize(banana, [0.0, 0.0], SGD())
+    with pytest.raises(ValueError, match="starts is empty"):
+        screen_starts(banana, [])
+
+
+def test_the_curve_has_a_value_for_each_iteration(banana):
+    run = minimize(banana, [-1.2, 1.0], SCG(), max_iter=4).run
+    result = minimize(banana, run=run, max_iter=5)
+    assert len(result.run.curve) == result.n_iter == 9
+    assert result.run.curve[-1] == result.value
+
+
+def test_gauss_newton_from_an_explicit_matrix(banana):
+    optimizer = Recombined(NormalEquations(), Damping(schedule="martens"))
+    np.testing.assert_allclose(minimize(banana, [-1.2, 1.0], optimizer).x, 1.0, atol=1e-6)
