@@ -107,7 +107,7 @@ def _moments(A, weight):
 def merge_rows(X, Y, weight):
     """Count equal rows once, with the sum of their weights, and leave out those of weight 0.
 
-    The rows come sorted, so that a row given twice, and a row of weight 2, wherever they stand,
+    The rows come in the order of their bytes, so that a row given twice, and a row of weight 2, wherever they stand,
     give the same data to the last bit. Very large data are only rid of rows of weight 0.
 
     Parameters
@@ -126,7 +126,7 @@ def merge_rows(X, Y, weight):
     >>> from lmmfit.curvature import merge_rows
     >>> X, Y = np.array([[2.0], [1.0], [2.0]]), np.array([[0.0], [5.0], [0.0]])
     >>> merge_rows(X, Y, np.ones(3))[2]
-    array([1., 2.])
+    array([2., 1.])
     """
     kept = weight > 0
     if not kept.all():

@@ -28,6 +28,11 @@ def screen_starts(objective, starts, optimizer=None, *, n_iter=10, tol=1e-8, max
     Run
         The best, to go on with: ``minimize(objective, run=run)``.
 
+    Raises
+    ------
+    ValueError
+        If there is no start.
+
     References
     ----------
     Jamieson, K. and Talwalkar, A. (2016). Non-stochastic best arm identification and
