@@ -107,8 +107,9 @@ def _moments(A, weight):
 def merge_rows(X, Y, weight):
     """Count equal rows once, with the sum of their weights, and leave out those of weight 0.
 
-    The rows come in the order of their bytes, so that a row given twice, and a row of weight 2, wherever they stand,
-    give the same data to the last bit. Very large data are only rid of rows of weight 0.
+    The rows come in the order of their bytes, so that a row given twice, and a row of weight 2,
+    wherever they stand, give the same data to the last bit. Very large data are only rid of rows
+    of weight 0.
 
     Parameters
     ----------

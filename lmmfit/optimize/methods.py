@@ -19,7 +19,8 @@ class NewtonCG(Optimizer):
     """Trust-region Newton's method by conjugate gradients (:class:`TruncatedCG` and its terms).
 
     Negative curvature is followed to the boundary of the trust region, so that saddle points
-    are left.
+    are left. Far from a minimum, where no quadratic model holds for long, some iterations of
+    :class:`LBFGS` come first; their pairs precondition the first step.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class NewtonCG(Optimizer):
     precision : {"mixed", "double"}, default="mixed"
     max_products : int, default=50
         For one step.
+    warm_up : int, default=30
+        Iterations of L-BFGS first.
 
     Examples
     --------
@@ -43,9 +46,31 @@ class NewtonCG(Optimizer):
     preconditioner: str | None = "lbfgs"
     precision: str = "mixed"
     max_products: int = 50
+    warm_up: int = 30
 
     def __post_init__(self):
         self.descent  # noqa: B018  (refuses what is unknown)
+
+    def start(self, run):
+        """Begin to warm up, if that is asked for."""
+        run.memory.warm_until = run.n_iter + self.warm_up
+        run.memory.is_warm = self.warm_up == 0
+        super().start(run)
+        if not run.memory.is_warm:
+            LBFGS().start(run)
+
+    def advance(self, run):
+        """One iteration of the warming up, or of Newton's method."""
+        m = run.memory
+        if not m.is_warm and run.n_iter < m.warm_until:
+            if LBFGS().advance(run) is None:
+                return None
+            m.warm_until = run.n_iter
+        if not m.is_warm:
+            m.is_warm, pairs = True, m.pairs
+            super().start(run)
+            m.pairs = pairs
+        return super().advance(run)
 
     @cached_property
     def descent(self):

@@ -26,8 +26,9 @@ from lmmfit.optimize import (
 
 SECOND_ORDER = {
     "newton-cg": NewtonCG(),
-    "newton-cg, double": NewtonCG(precision="double", preconditioner=None),
-    "newton-cg, gauss-newton": NewtonCG(curvature="gauss-newton"),
+    "newton-cg, cold": NewtonCG(warm_up=0),
+    "newton-cg, double": NewtonCG(precision="double", preconditioner=None, warm_up=0),
+    "newton-cg, gauss-newton": NewtonCG(curvature="gauss-newton", warm_up=0),
     "gauss-newton": GaussNewton(),
     "gauss-newton, preconditioned": GaussNewton(preconditioner="lbfgs", precision="mixed"),
     "scg": SCG(),
@@ -122,7 +123,14 @@ def test_negative_curvature_is_followed():
         return value, np.array([2 * x[0], 4 * x[1] * (x[1] ** 2 - 1)])
 
     saddle = Objective(function, lambda x, v: np.array([2.0, 12 * x[1] ** 2 - 4]) * v)
-    for name in ("newton-cg", "scg", "lbfgs", "cg, line search", "cg, exact line"):
+    for name in (
+        "newton-cg",
+        "newton-cg, cold",
+        "scg",
+        "lbfgs",
+        "cg, line search",
+        "cg, exact line",
+    ):
         result = minimize(saddle, [1.0, 1e-3], SECOND_ORDER[name])
         np.testing.assert_allclose(np.abs(result.x), [0.0, 1.0], atol=1e-7)
 

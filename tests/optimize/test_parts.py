@@ -51,7 +51,7 @@ def test_steihaugs_step_within_the_ball(seed, radius):
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(6, 6))
     A, b = root + root.T, rng.normal(size=6)
-    run = Run(NewtonCG(radius=radius), quadratic(A, b), np.zeros(6))
+    run = Run(NewtonCG(radius=radius, warm_up=0), quadratic(A, b), np.zeros(6))
     descent = TruncatedCG(forcing=1e-10, preconditioner=None)
     step, promised, length = descent.within(run, radius)
     assert length <= radius * (1 + 1e-10)
@@ -70,7 +70,7 @@ def test_a_smaller_ball_costs_no_products():
     rng = np.random.default_rng(0)
     root = rng.normal(size=(9, 9))
     objective = quadratic(root @ root.T + np.eye(9), rng.normal(size=9))
-    optimizer = NewtonCG(precision="double")
+    optimizer = NewtonCG(precision="double", warm_up=0)
     run = Run(optimizer, objective, np.zeros(9))
     far = optimizer.descent.within(run, 10.0)
     products = run.n_products
@@ -85,7 +85,9 @@ def test_a_smaller_ball_costs_no_products():
 def test_the_preconditioner_saves_products(classifier, starts):
     x = starts(classifier, 1)[0]
     counts = [
-        minimize(classifier, x, NewtonCG(preconditioner=p, precision="double")).n_products
+        minimize(
+            classifier, x, NewtonCG(preconditioner=p, precision="double", warm_up=0)
+        ).n_products
         for p in ("lbfgs", None)
     ]
     assert counts[0] < counts[1]
@@ -113,7 +115,7 @@ def test_products_return_to_double_precision_where_single_misleads():
         def evaluate(self, x):
             return Point(x, A)
 
-    optimizer = NewtonCG(radius=1e3, preconditioner=None)
+    optimizer = NewtonCG(radius=1e3, preconditioner=None, warm_up=0)
     result = minimize(Rough(), np.zeros(30), optimizer, tol=1e-8)
     assert result.converged
     assert result.run.memory.double

@@ -25,6 +25,8 @@ from lmmfit.optimize import (
 
 OPTIMIZERS = [
     NewtonCG(),
+    NewtonCG(warm_up=6),
+    NewtonCG(warm_up=0),
     NewtonCG(precision="double"),
     GaussNewton(),
     SCG(),
@@ -83,7 +85,7 @@ def test_counts(banana):
         calls["products"] += 1
         return banana.product(x, v)
 
-    result = minimize(Objective(function, product), [-1.2, 1.0], NewtonCG())
+    result = minimize(Objective(function, product), [-1.2, 1.0], NewtonCG(warm_up=0))
     assert result.n_values == calls["values"]
     assert result.n_products == calls["products"]
     assert result.n_gradients == result.n_iter + 1
@@ -127,7 +129,7 @@ def test_objectives_say_what_they_lack():
     plain = Objective(lambda x: (x @ x, 2 * x))
     assert minimize(plain, [1.0, 2.0], LBFGS()).converged
     with pytest.raises(ValueError, match="give Objective\\(function, product\\), or use LBFGS"):
-        minimize(plain, [1.0, 2.0], NewtonCG())
+        minimize(plain, [1.0, 2.0], NewtonCG(warm_up=0))
     with pytest.raises(ValueError, match="needs a sum of squares"):
         minimize(plain, [1.0, 2.0], LevenbergMarquardt())
 
