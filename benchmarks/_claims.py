@@ -106,7 +106,8 @@ def figure_ratio(text, name, rival, ours, *, at_least):
     """Claim that the least figure of `rival` is so many times the largest of `ours`."""
 
     def value(rows):
-        return min(_figures(rows, name, rival)) / max(_figures(rows, name, ours))
+        least, largest = min(_figures(rows, name, rival)), max(_figures(rows, name, ours))
+        return least / largest if largest else math.inf
 
     return Claim(text, value, ">=", at_least, " times", rival)
 

@@ -63,8 +63,9 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         for functions without noise.
     max_iter : int, default=500
         Iterations at most. One of Newton's method does the work of some tens of ``lbfgs``.
-    tol : float, default=1e-6
-        Largest derivative of the mean loss at the end.
+    tol : float, default=1e-4
+        Largest derivative of the mean loss at the end; for ``squared_error`` and ``huber`` times
+        the root of twice that loss, so that errors near zero are made smaller still.
     max_time : float, default=None
         Seconds after which no iteration begins; with several starts, for each of them.
     n_init : int, default=1
@@ -191,7 +192,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         optimizer="auto",
         alpha=3.0,
         max_iter=500,
-        tol=1e-6,
+        tol=1e-4,
         max_time=None,
         n_init=1,
         early_stopping=False,

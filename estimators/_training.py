@@ -55,6 +55,14 @@ def _may_vanish(objective):
     return objective.network.alpha <= _SMALL * objective.total_weight
 
 
+def _tolerance(model, objective):
+    """The gradient's bound in the sum's units; relative to the errors where those can vanish."""
+    tol, total = model.tol * objective.total_weight, objective.total_weight
+    if model.loss not in ("squared_error", "huber"):
+        return tol
+    return lambda run: tol * min(1.0, np.sqrt(2.0 * run.value / total))
+
+
 class Watch:
     """What happens after each iteration, and what is remembered of it.
 
@@ -131,7 +139,7 @@ def train(model, objective, watch, rng, run=None, start=None):
     -------
     OptimizeResult
     """
-    limits = {"tol": model.tol * objective.total_weight, "max_time": model.max_time}
+    limits = {"tol": _tolerance(model, objective), "max_time": model.max_time}
     if run is None:
         seed = int(rng.randint(np.iinfo(np.int32).max))
         size = min(200, objective.n_patterns) if model.batch_size == "auto" else model.batch_size

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks._case import Operation
-from benchmarks._networks import Trail, network, relative_error, runs
+from benchmarks._network_runs import Trail, best_of_ten, runs, searched
+from benchmarks._networks import network, relative_error
 
 OPTIMIZERS = {
     "newton-cg": "NewtonCG",
@@ -67,6 +68,27 @@ def single(problem):
     }
 
 
+def xor(problem):
+    """Fit the exclusive or from ten starts."""
+    from lmmfit import SecondOrderMLP
+
+    def fit(X, y, seed):
+        model = SecondOrderMLP((2,), alpha=0.0, n_init=10, random_state=seed)
+        return model.fit(X, y).predict(X)
+
+    return best_of_ten(problem, fit)
+
+
+def _search(problem, name, **settings):
+    """Search over penalties and widths; the estimator scales inputs and targets itself."""
+    from lmmfit import SecondOrderMLP
+
+    loss = "log_loss" if problem.spec["classes"] else "squared_error"
+    model = SecondOrderMLP(loss=loss, random_state=0, **settings)
+    model.fit(problem.arrays["X"][::5], problem.arrays["Y"][::5])  # nothing is compiled later
+    return searched(problem, model, name)
+
+
 def _objective(problem, dtype):
     return network(problem).objective(problem.arrays["X"], problem.arrays["Y"], dtype=dtype)
 
@@ -106,6 +128,8 @@ def _smallest_gradient(problem, differences):
 VARIANTS = {
     "products": products,
     "single": single,
+    "xor": xor,
+    "search": partial(_search, name="auto"),
     **{
         name: partial(runs, descent=partial(_descent, optimizer=optimizer), name=name)
         for name, optimizer in OPTIMIZERS.items()

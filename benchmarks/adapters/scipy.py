@@ -8,7 +8,8 @@ import scipy.optimize
 from scipy.linalg import lapack
 
 from benchmarks._case import drop
-from benchmarks._networks import network, runs
+from benchmarks._network_runs import runs
+from benchmarks._networks import network
 
 DISTRIBUTIONS = ("scipy", "numpy")
 

@@ -4,9 +4,13 @@ import warnings
 from functools import partial
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from benchmarks._networks import OutOfTime, runs, unpack
+from benchmarks._network_runs import OutOfTime, best_of_ten, runs, searched
+from benchmarks._networks import unpack
 
 DISTRIBUTIONS = ("scikit-learn", "scipy", "numpy")
 RATES = (0.001, 0.01)
@@ -65,6 +69,40 @@ def _adam(problem, rate):
     return descend
 
 
+def xor(problem):
+    """Fit the exclusive or from ten starts; keep the fit of least error."""
+
+    def fit(X, y, seed):
+        models = [
+            MLPRegressor(
+                hidden_layer_sizes=(2,),
+                activation="tanh",
+                solver="lbfgs",
+                alpha=0.0,
+                max_iter=1000,
+                random_state=10 * seed + i,
+            ).fit(X, y)
+            for i in range(10)
+        ]
+        return min(models, key=lambda model: model.loss_).predict(X)
+
+    return best_of_ten(problem, fit)
+
+
+def _search(problem, solver):
+    """Search behind a scaler; the targets of a regression are scaled too.
+
+    The default of 200 iterations ends many fits early.
+    """
+    settings = {"activation": "tanh", "solver": solver, "max_iter": 1000, "random_state": 0}
+    if problem.spec["classes"]:
+        model = make_pipeline(StandardScaler(), MLPClassifier(**settings))
+        return searched(problem, model, solver, "mlpclassifier__")
+    model = make_pipeline(StandardScaler(), MLPRegressor(**settings))
+    model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    return searched(problem, model, solver, "regressor__mlpregressor__")
+
+
 def _begun(problem, theta, **settings):
     """Return a perceptron that goes on from these parameters."""
     network, (X, y) = problem.spec["network"], _data(problem)
@@ -103,4 +141,6 @@ VARIANTS = {
         f"adam_{rate}": partial(runs, descent=partial(_adam, rate=rate), name=f"adam, rate {rate}")
         for rate in RATES
     },
+    "xor": xor,
+    **{f"search_{solver}": partial(_search, solver=solver) for solver in ("lbfgs", "adam")},
 }

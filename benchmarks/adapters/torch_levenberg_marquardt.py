@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch_levenberg_marquardt.training import LevenbergMarquardtModule
 
-from benchmarks._networks import pack, runs, unpack
+from benchmarks._network_runs import runs
+from benchmarks._networks import pack, unpack
 
 DISTRIBUTIONS = ("torch-levenberg-marquardt", "torch")
 

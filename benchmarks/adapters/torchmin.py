@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torchmin import minimize
 
-from benchmarks._networks import OutOfTime, runs
+from benchmarks._network_runs import OutOfTime, runs
 from benchmarks.adapters.torch import objective
 
 DISTRIBUTIONS = ("pytorch-minimize", "torch")

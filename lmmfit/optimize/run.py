@@ -206,7 +206,7 @@ class OptimizeResult:
 
 @dataclass(frozen=True)
 class _Limits:
-    tol: float
+    tol: object
     max_iter: int
     max_time: float | None
     callback: object
@@ -220,8 +220,9 @@ class _Limits:
         if not np.isfinite(run.value) or not np.isfinite(run.gradient).all():
             return f"no finite value or gradient after {run.n_iter} iterations", False
         stopped = self.callback is not None and run.n_iter > self.first and self.callback(run)
-        if np.max(np.abs(run.gradient), initial=0.0) <= self.tol:
-            return f"largest element of the gradient within tol={self.tol:g}", True
+        tol = self.tol(run) if callable(self.tol) else self.tol
+        if np.max(np.abs(run.gradient), initial=0.0) <= tol:
+            return f"largest element of the gradient within tol={tol:g}", True
         if stopped:
             return "callback", False
         if run.n_iter - self.first >= self.max_iter:
@@ -247,8 +248,9 @@ def minimize(
         Start; not with ``run``.
     optimizer : Optimizer, optional
         :class:`NewtonCG` by default.
-    tol : float, default=1e-8
-        Largest absolute element of the gradient at the end.
+    tol : float or callable, default=1e-8
+        Largest absolute element of the gradient at the end; a callable gives it for a
+        :class:`Run`.
     max_iter : int, default=1000
         Iterations of this call at most.
     max_time : float, optional
