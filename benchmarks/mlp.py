@@ -87,7 +87,7 @@ def _products(name, sizes, n, curvlinops, quick):
         entries=tuple((adapter, "products") for adapter in ("lmmfit", "torch", "curvlinops")),
         rounds=1 if quick else 3,
         repeats=5 if quick else 20,
-        budget=3.0 if quick else 20.0,
+        budget=3.0 if quick else 6.0,
         claims=(*claims, largest("largest error of ours", "error", OURS, at_most=1e-5)),
     )
 
@@ -139,7 +139,7 @@ def _digits(quick):
             ("torchmin", "newton-cg"),
             *(() if quick else more),
         ),
-        rounds=1 if quick else 2,
+        rounds=1,
         repeats=0,
         timeout=60.0 if quick else 300.0,
         claims=(
@@ -358,7 +358,7 @@ def _dataset(name, quick):
             ("sklearn", "search_lbfgs"),
             ("sklearn", "search_adam"),
         ),
-        rounds=1 if quick or name == "digits" else 3,
+        rounds=1,
         repeats=0,
         timeout=60.0 if quick else 1800.0,
         claims=(

@@ -65,7 +65,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         Iterations at most. One of Newton's method does the work of some tens of ``lbfgs``.
     tol : float, default=1e-4
         Largest derivative of the mean loss at the end; for ``squared_error`` and ``huber`` times
-        the root of twice that loss, so that errors near zero are made smaller still.
+        the root of twice that loss, down to 1e-4 of ``tol``: errors near zero are made smaller
+        still.
     max_time : float, default=None
         Seconds after which no iteration begins; with several starts, for each of them.
     n_init : int, default=1

@@ -9,6 +9,7 @@ __all__ = ["Watch", "choose_optimizer", "train"]
 _EXPLICIT = 1500  # parameters up to which the Gauss-Newton matrix is formed
 _AFFORDED = 3e9  # multiplications for one such matrix
 _SMALL = 1e-4  # penalty, relative to the weight of the rows, with which errors may vanish
+_FINEST = 1e-4  # least share of ``tol`` that is asked for where errors vanish
 _SCREENED = 25  # iterations of each start before half of them are given up
 _LARGE = 100_000  # parameters from which gradients alone are used
 
@@ -60,7 +61,7 @@ def _tolerance(model, objective):
     tol, total = model.tol * objective.total_weight, objective.total_weight
     if model.loss not in ("squared_error", "huber"):
         return tol
-    return lambda run: tol * min(1.0, np.sqrt(2.0 * run.value / total))
+    return lambda run: tol * np.clip(np.sqrt(2.0 * run.value / total), _FINEST, 1.0)
 
 
 class Watch:
