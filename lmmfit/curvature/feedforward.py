@@ -44,6 +44,14 @@ class FeedForwardNetwork:
     huber_delta : float, default=1.0
         Error at which ``huber`` turns linear, in units of Y.
 
+    Attributes
+    ----------
+    n_parameters : int
+    layout : NetworkLayout
+        Where the weights and biases lie in ``theta``.
+    loss_function : Loss
+        The loss with the activation of the output units.
+
     Raises
     ------
     ValueError

@@ -95,6 +95,12 @@ class NetworkObjective:
         return self.network.layout.n_parameters
 
     @cached_property
+    def matrix_lanes(self):
+        """Division of the patterns for sums of the size of a matrix."""
+        size = self.n_parameters**2
+        return Lanes(self.n_patterns, size, (self.Y.shape[1] * size,))
+
+    @cached_property
     def penalty(self):
         """The penalty's second derivative by each parameter."""
         return self.network.penalty.astype(self.dtype)

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmfit.curvature._kernels import add_bias, back_propagate, multiply, root_rows
-from lmmfit.curvature._lanes import Lanes, scratch
+from lmmfit.curvature._lanes import scratch
 from lmmfit.curvature.activations import activate
 
 __all__ = ["NetworkState"]
@@ -122,14 +122,13 @@ class NetworkState:
         ndarray of shape (n_parameters, n_parameters)
         """
         o, size = self.objective, len(self.theta)
-        lanes = Lanes(o.n_patterns, size * size, (o.n_residuals // o.n_patterns * size * size,))
 
         def task(first, last, total):
             root = self._root(first, last)
             total += (root.T @ root).ravel()
 
         self.gradient  # noqa: B018  (the backward pass)
-        matrix = lanes.run(task, size * size, o.dtype).reshape(size, size)
+        matrix = o.matrix_lanes.run(task, size * size, o.dtype).reshape(size, size)
         matrix[np.diag_indices(size)] += self.penalty
         return matrix
 
