@@ -1,6 +1,6 @@
 """Several starts, most of them given up early."""
 
-from lmmfit.optimize.run import minimize
+from lmmfit.optimize.driver import minimize
 
 __all__ = ["screen_starts"]
 
