@@ -9,6 +9,8 @@ from lmmfit.optimize.run import NO_STEP, ROUNDING
 
 __all__ = ["Damping"]
 
+_LEAST = 1e-18  # of the descent's scale: far below the rounding of its matrix
+
 
 @dataclass(frozen=True)
 class Damping:
@@ -54,7 +56,9 @@ class Damping:
         """Try steps, with more damping after each failure, until one is taken."""
         m = run.memory
         if m.damping is None:
-            m.damping = self.initial * descent.scale(run)
+            scale = descent.scale(run)
+            m.least = _LEAST * scale  # from 0 no damping could grow again
+            m.damping = max(self.initial * scale, m.least)
         if self.schedule == "martens":
             return self._backtrack(run, descent)
         while True:
@@ -67,6 +71,7 @@ class Damping:
                 kept = run.decrease(trial, x, promised)
                 if kept > 0.0:
                     m.damping *= max(1.0 / 3.0, 1.0 - (2.0 * kept - 1.0) ** 3)
+                    m.damping = max(m.damping, m.least)
                     m.growth = 2.0
                     run.move_to(trial, x)
                     return None
@@ -95,7 +100,7 @@ class Damping:
         if kept < 0.25:
             m.damping *= 1.5
         elif kept > 0.75:
-            m.damping *= 2.0 / 3.0
+            m.damping = max(m.damping * 2.0 / 3.0, m.least)
         slope = run.gradient @ step
         if slope >= 0.0:  # the start of the solution led uphill: forget it
             if start is None:

@@ -117,6 +117,8 @@ class _Explicit:
         self.diagonal = self.matrix.diagonal().copy()
 
     def solve(self, gradient, damping):
+        if not np.isfinite(self.matrix).all():
+            raise FloatingPointError("the Gauss-Newton matrix has elements that are not finite.")
         matrix, self.factor = self.matrix.copy(), None
         while self.factor is None:
             matrix[np.diag_indices(len(matrix))] = self.diagonal + damping

@@ -117,6 +117,17 @@ def test_a_sine_to_a_trillionth_from_most_starts():
     assert sum(result.value < 1e-12 for result in results) >= 5
 
 
+def test_levenberg_marquardt_ends_whatever_is_asked():
+    # A damping that shrank to zero could not grow again, and the search for a step never ended.
+    x = np.linspace(-1, 1, 20)[:, None]
+    net = FeedForwardNetwork([1, 3, 1], "tanh")
+    objective = net.objective(x, np.sin(np.pi / 2 * x))
+    for seed in range(3):
+        start = net.initial_parameters(np.random.default_rng(seed))
+        result = minimize(objective, start, LevenbergMarquardt(), tol=0, max_iter=3000)
+        assert result.value < 1e-3
+
+
 def test_negative_curvature_is_followed():
     def function(x):  # a saddle at the origin, minima at (0, -1) and (0, 1)
         value = x[0] ** 2 + (x[1] ** 2 - 1) ** 2

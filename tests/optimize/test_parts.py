@@ -192,6 +192,9 @@ def test_damping_grows_after_failures(banana):
     optimizer = LevenbergMarquardt(damping=1e-12, acceleration=0.0)
     run = minimize(banana, [-1.2, 1.0], optimizer, max_iter=1).run
     assert run.value < banana.evaluate([-1.2, 1.0]).value
+    none = minimize(banana, [-1.2, 1.0], LevenbergMarquardt(damping=0.0, acceleration=0.0))
+    np.testing.assert_allclose(none.x, 1.0, atol=1e-7)
+    assert none.run.memory.damping > 0.0  # once at zero it could not grow again
     with pytest.raises(ValueError, match="schedule='fast'"):
         Damping(schedule="fast")
 
