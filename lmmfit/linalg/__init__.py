@@ -7,7 +7,7 @@ many digits of a solution can be trusted, and `diagnose_design` which columns of
 nearly dependent.
 """
 
-from importlib import import_module
+from lmmfit._lazy import lazy_names
 
 _HOMES = {
     "gaussian": ("LU", "SparseLU", "StackedLU", "lu"),
@@ -25,19 +25,4 @@ _HOMES = {
     "lstsq": ("LeastSquares", "least_squares"),
     "small": ("lower_factor", "semidefinite_root", "symmetric_eigen"),
 }  # fmt: skip
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    """Import a module when one of its names is first used: few programs need all of them."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(globals(), _HOMES)
