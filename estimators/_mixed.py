@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
 
 from lmmfit import mixed  # its rooms open at first use: a fit needs few of them
 from lmmfit.estimators import _many
+from lmmfit.estimators._fitting import begin_callbacks, unchanged_on_error
 from lmmfit.estimators._parameters import check_parameters
 from lmmfit.estimators._publish import publish
 from lmmfit.estimators._targets import check_targets
@@ -404,8 +405,7 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _fit(self, X, y, sample_weight, earlier):
         """Validate, summarise, optimise, publish; on an error the estimator is as before."""
         check_parameters(self)
-        before = self.__dict__.copy()
-        try:
+        with unchanged_on_error(self):
             for name in ("formula_", "response_names_"):
                 self.__dict__.pop(name, None)
             if earlier is not None and self._structure() != self.design_.structure:
@@ -415,7 +415,8 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 )
             columns = self._columns(X, reset=earlier is None)
             y, weight = check_targets(self, y, sample_weight, columns, earlier)
-            context = self._begin_callbacks(X, y)
+            tasks = _many.n_tasks(y.shape[1]) if y.ndim == 2 else 0
+            context = begin_callbacks(self, X, y, max_subtasks=tasks, sequential_subtasks=False)
             design = self.design_ if earlier is not None else self._bind(columns)
             if y.ndim == 2:
                 result = _many.optimize_many(self, design, columns, y, weight, context)
@@ -424,10 +425,6 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             publish(self, design, result)
             if context is not None:
                 context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         warn_of_fit(self, _CALLER)
         return self
 
@@ -472,15 +469,6 @@ class LinearMixedModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         elif self.fixed is None and columns.names != list(getattr(self, "feature_names_in_", ())):
             validate_data(self, X, skip_check_array=True, reset=False)
         return columns
-
-    def _begin_callbacks(self, X, y):
-        """Tell callbacks of the fit; None where there are none."""
-        if not (hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")):
-            return None
-        tasks = _many.n_tasks(y.shape[1]) if y.ndim == 2 else 0
-        context = self._init_callback_context(max_subtasks=tasks, sequential_subtasks=False)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        return context
 
     def _check_one_response(self, what):
         check_is_fitted(self)

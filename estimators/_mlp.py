@@ -1,13 +1,11 @@
 """Multilayer perceptrons trained with exact second derivatives."""
 
 import copy
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lmmfit import curvature, optimize
+from lmmfit.estimators._fitting import begin_callbacks, unchanged_on_error
 from lmmfit.estimators._network import (
     check_rows,
     choose_network,
@@ -26,7 +25,8 @@ from lmmfit.estimators._network import (
 )
 from lmmfit.estimators._parameters import check_parameters
 from lmmfit.estimators._responses import as_targets, make_responses
-from lmmfit.estimators._training import NAMED, Watch, train
+from lmmfit.estimators._training import NAMED, Watch, batch_size, train
+from lmmfit.estimators._warnings import warn_of_training
 
 _CALLER = 4  # frames between a warning and the call of fit
 
@@ -250,8 +250,10 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             If a value is missing or does not suit the loss. The estimator is then as it was.
         """
-        self._keep_on_error(self._fit, X, y, sample_weight)
-        self._warn()
+        check_parameters(self)
+        with unchanged_on_error(self):
+            self._fit(X, y, sample_weight)
+        warn_of_training(self, _CALLER)
         return self
 
     @with_callbacks
@@ -281,7 +283,10 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             As for fit, and for a label that is none of the classes; what was learnt before is
             kept.
         """
-        return self._keep_on_error(self._partial_fit, X, y, classes, sample_weight)
+        check_parameters(self)
+        with unchanged_on_error(self):
+            self._partial_fit(X, y, classes, sample_weight)
+        return self
 
     def predict(self, X):
         """Predict numbers or labels.
@@ -399,26 +404,14 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             "out_activation_": self.network_.loss_function.activation,
         }  # fmt: skip
 
-    def _keep_on_error(self, fit, *data):
-        """Check the parameters and fit; on an error the estimator is as it was."""
-        check_parameters(self)
-        before = self.__dict__.copy()
-        try:
-            fit(*data)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-        return self
-
     def _fit(self, X, y, sample_weight):
         """Validate, build, optimise, publish."""
         resume = self.warm_start and hasattr(self, "theta_")
         X_given, y_given = X, y
         X, Y, weight = self._prepare(X, y, sample_weight, None, resume)
-        context = self._begin_callbacks(X_given, y_given)
+        context = begin_callbacks(self, X_given, y_given, max_subtasks=self.max_iter)
         rng = check_random_state(self.random_state)
-        rows, held_out = split_rows(self, X, as_targets(y), rng)
+        rows, held_out = split_rows(self, X, y, rng)
         objective = make_objective(self, *curvature.merge_rows(X[rows], Y[rows], weight[rows]))
         validation = None
         if held_out is not None:
@@ -446,8 +439,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         if stream is None:
             start = self.theta_ if known else self.network_.initial_parameters(rng)
             stream = optimize.Stream(start, int(rng.randint(np.iinfo(np.int32).max)))
-        size = 200 if self.batch_size == "auto" else self.batch_size
-        values = stream.learn(objective, size)
+        values = stream.learn(objective, batch_size(self))
         self.stream_ = stream
         self.__dict__.update(self.attributes_at(self.stream_.x))
         self.loss_ = values / objective.total_weight
@@ -474,13 +466,16 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         return X, Y, weight
 
     def _publish(self, result, watch):
-        theta = result.x if watch.best[1] is None else watch.best[1]
+        theta, value = result.x, result.value
+        if watch.best[1] is not None:
+            theta = watch.best[1]
+            value = watch.objective.evaluate(theta).value
         self.__dict__.update(self.attributes_at(theta))
         self.run_, self.n_iter_ = result.run, result.n_iter
         self.run_.release()
         total = watch.objective.total_weight
         self.loss_curve_ = [value / total for value in result.run.curve]
-        self.loss_ = watch.objective.evaluate(theta).value / total
+        self.loss_ = value / total
         if watch.validation is not None:
             self.validation_loss_curve_ = watch.validation_curve
         stopped = watch.validation is not None and result.reason == "callback"
@@ -489,22 +484,6 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         if self.reason_.startswith("max_iter"):  # the starts have had their part of them
             self.reason_ = f"max_iter={self.max_iter} iterations"
 
-    def _warn(self):
-        chosen = self.run_.optimizer
-        newton = isinstance(chosen, optimize.NewtonCG) and chosen.curvature == "hessian"
-        if newton and "relu" in self.network_.hidden_activations:
-            warnings.warn(
-                "relu has kinks, where about half of the curvature is missed: Newton's method "
-                "may be slow. Take activation='gelu' or 'softplus', or optimizer='lbfgs'.",
-                UserWarning, stacklevel=_CALLER,
-            )  # fmt: skip
-        if not self.converged_ and self.reason_ != "callback":
-            warnings.warn(
-                f"the training ended before it converged ({self.reason_}): raise max_iter or "
-                "tol, raise alpha, or take another optimizer.",
-                ConvergenceWarning, stacklevel=_CALLER,
-            )  # fmt: skip
-
     def _outputs(self, X):
         check_is_fitted(self)
         X = self._check_inputs(X, reset=False)
@@ -512,11 +491,3 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
 
     def _check_inputs(self, X, reset):
         return validate_data(self, X, dtype=np.float64, reset=reset)
-
-    def _begin_callbacks(self, X, y):
-        """Tell callbacks of the fit; None where there are none."""
-        if not (hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")):
-            return None
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        return context

@@ -8,6 +8,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from lmmfit import curvature
+from lmmfit.estimators._responses import as_targets
 
 __all__ = [
     "check_rows", "choose_network", "continue_network", "make_objective", "row_weights",
@@ -123,7 +124,7 @@ def split_rows(model, X, y, rng):
     ----------
     model : SecondOrderMLP
     X : ndarray of shape (n, n_features)
-    y : ndarray of shape (n,) or (n, k)
+    y : array-like of shape (n,) or (n, k)
     rng : numpy.random.RandomState
 
     Returns
@@ -133,6 +134,7 @@ def split_rows(model, X, y, rng):
     """
     if not model.early_stopping:
         return slice(None), None
+    y = as_targets(y)
     labels = y if model.loss == "log_loss" and np.ndim(y) == 1 else None
     if labels is not None:
         rarest = np.unique(labels, return_counts=True)[1].min()

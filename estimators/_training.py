@@ -4,7 +4,7 @@ import numpy as np
 
 from lmmfit import optimize
 
-__all__ = ["Watch", "choose_optimizer", "train"]
+__all__ = ["Watch", "batch_size", "choose_optimizer", "train"]
 
 _EXPLICIT = 1500  # parameters up to which the Gauss-Newton matrix is formed
 _AFFORDED = 3e9  # multiplications for one such matrix
@@ -20,6 +20,20 @@ NAMED = {
     "lm": optimize.LevenbergMarquardt,
     "lbfgs": optimize.LBFGS,
 }
+
+
+def batch_size(model):
+    """Rows of a batch.
+
+    Parameters
+    ----------
+    model : SecondOrderMLP
+
+    Returns
+    -------
+    int
+    """
+    return 200 if model.batch_size == "auto" else model.batch_size
 
 
 def choose_optimizer(choice, objective, *, batch_size, seed):
@@ -143,8 +157,9 @@ def train(model, objective, watch, rng, run=None, start=None):
     limits = {"tol": _tolerance(model, objective), "max_time": model.max_time}
     if run is None:
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        size = min(200, objective.n_patterns) if model.batch_size == "auto" else model.batch_size
-        optimizer = choose_optimizer(model.optimizer, objective, batch_size=size, seed=seed)
+        optimizer = choose_optimizer(
+            model.optimizer, objective, batch_size=batch_size(model), seed=seed
+        )
         starts = [objective.network.initial_parameters(rng) for _ in range(model.n_init)]
         starts = starts if start is None else [start]
         if len(starts) > 1:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from lmmfit.mixed.collinearity import confounded_terms, describe_collinearity
+from lmmfit.optimize import NewtonCG
 
 
 def warn_of_fit(model, stacklevel):
@@ -76,4 +77,30 @@ def warn_of_fit(model, stacklevel):
         warnings.warn(
             f"no optimum was certified ({result.reason} after {model.n_iter_} evaluations): "
             "raise max_iter, or scale the columns of X.", ConvergenceWarning, stacklevel,
+        )  # fmt: skip
+
+
+def warn_of_training(model, stacklevel):
+    """Say what the user must know of a network's training.
+
+    Parameters
+    ----------
+    model : SecondOrderMLP
+        Fitted.
+    stacklevel : int
+        Frames from this function to the call of fit.
+    """
+    chosen = model.run_.optimizer
+    newton = isinstance(chosen, NewtonCG) and chosen.curvature == "hessian"
+    if newton and "relu" in model.network_.hidden_activations:
+        warnings.warn(
+            "relu has kinks, where about half of the curvature is missed: Newton's method "
+            "may be slow. Take activation='gelu' or 'softplus', or optimizer='lbfgs'.",
+            UserWarning, stacklevel,
+        )  # fmt: skip
+    if not model.converged_ and model.reason_ != "callback":
+        warnings.warn(
+            f"the training ended before it converged ({model.reason_}): raise max_iter or "
+            "tol, raise alpha, or take another optimizer.",
+            ConvergenceWarning, stacklevel,
         )  # fmt: skip

@@ -112,7 +112,8 @@ class NetworkState:
         ndarray of shape (n_parameters, n_parameters)
             Symmetric to the last bit.
         """
-        return self._matrix(True)
+        matrix = self._product(np.eye(len(self.theta), dtype=self.theta.dtype), True)
+        return 0.5 * (matrix + matrix.T)
 
     def gauss_newton_matrix(self):
         """The generalised Gauss-Newton matrix, penalty included.
@@ -314,10 +315,6 @@ class NetworkState:
 
         total = o.lanes.run(task, size if m == 1 else 2 * size, o.dtype)
         return total[:size], total[-size:]
-
-    def _matrix(self, exact):
-        matrix = self._product(np.eye(len(self.theta), dtype=self.theta.dtype), exact)
-        return 0.5 * (matrix + matrix.T)
 
     def _root(self, first, last):
         """Rows of the root of the Gauss-Newton matrix for a block of patterns."""

@@ -51,23 +51,21 @@ def screen_starts(objective, starts, optimizer=None, *, n_iter=10, tol=1e-8, max
     """
     if len(starts) == 0:
         raise ValueError("starts is empty: give at least one.")
-    runs = [_released(objective, x, optimizer, tol, n_iter, max_time) for x in starts]
+    limits = {"tol": tol, "max_time": max_time}
+    runs = [
+        _released(minimize(objective, x, optimizer, max_iter=n_iter, **limits)) for x in starts
+    ]
     while len(runs) > 1:
         runs = sorted(runs, key=lambda run: run.best)[: (len(runs) + 1) // 2]
         n_iter *= 2
         if len(runs) > 1:
             for run in runs:
-                _go_on(objective, run, tol, n_iter, max_time)
+                _released(minimize(objective, run=run, max_iter=n_iter, **limits))
     return runs[0]
 
 
-def _released(objective, x, optimizer, tol, n_iter, max_time):
-    run = minimize(objective, x, optimizer, tol=tol, max_iter=0).run
-    return _go_on(objective, run, tol, n_iter, max_time)
-
-
-def _go_on(objective, run, tol, n_iter, max_time):
-    minimize(objective, run=run, tol=tol, max_iter=n_iter, max_time=max_time)
-    run.best = run.value
-    run.release()
-    return run
+def _released(result):
+    """The run of a result without what can be computed again, but with its value."""
+    result.run.best = result.value
+    result.run.release()
+    return result.run
