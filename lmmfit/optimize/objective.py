@@ -58,7 +58,14 @@ class _Point:
                 "this optimiser multiplies by the Hessian: give Objective(function, product), "
                 "or use LBFGS, which needs gradients alone."
             )
-        return np.asarray(self.objective.product(self.x, v))
+        v, product = np.asarray(v), self.objective.product
+        if v.ndim == 2:
+            return np.column_stack([product(self.x, column) for column in v.T])
+        return np.asarray(product(self.x, v))
+
+    @property
+    def theta(self):  # as networks call it
+        return self.x
 
     def gauss_newton_vector_product(self, v):
         root = self.gauss_newton_root()[0]
