@@ -1,31 +1,25 @@
 """Multilayer perceptrons trained with exact second derivatives."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._tags import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from lmmfit import curvature, optimize
-from lmmfit.estimators._fitting import begin_callbacks, unchanged_on_error
-from lmmfit.estimators._network import (
-    check_rows,
-    choose_network,
-    continue_network,
-    make_objective,
-    row_weights,
-    split_rows,
-)
+from lmmfit import optimize
+from lmmfit.curvature import HessianOperator
+from lmmfit.estimators._fitting import unchanged_on_error
+from lmmfit.estimators._learning import fit_network, learn_rows, prune_copy
+from lmmfit.estimators._network import check_rows, make_objective, row_weights, with_mask
 from lmmfit.estimators._parameters import check_parameters
-from lmmfit.estimators._responses import as_targets, make_responses
-from lmmfit.estimators._training import NAMED, Watch, batch_size, train
+from lmmfit.estimators._responses import as_targets
+from lmmfit.estimators._training import NAMED
+from lmmfit.estimators._uncertainty import PosteriorMixin, predictive_std
 from lmmfit.estimators._warnings import warn_of_training
 
 _CALLER = 4  # frames between a warning and the call of fit
@@ -35,7 +29,7 @@ def _is_classifier(model):
     return model.loss == "log_loss"
 
 
-class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
+class SecondOrderMLP(PosteriorMixin, CallbackSupportMixin, BaseEstimator):
     """Multilayer perceptron trained with exact second derivatives.
 
     Products with the Hessian cost about two gradients and are exact, so that Newton's method,
@@ -57,10 +51,11 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ``sgd``, or an object. ``auto`` takes Levenberg-Marquardt for squared errors with a
         small ``alpha`` and up to 1500 parameters, giving way to ``newton-cg`` where errors stay
         large; ``lbfgs`` from 100 000 parameters; ``newton-cg`` otherwise.
-    alpha : float, default=3.0
+    alpha : float or "evidence", default=3.0
         Half of it times the sum of squared weights is added to the sum of the losses, in units
         of the standardized data. It does not depend on the number of rows; 0 leaves weights free,
-        for functions without noise.
+        for functions without noise. ``"evidence"`` finds the value under which the data are most
+        probable (MacKay 1992): see ``alpha_``.
     max_iter : int, default=500
         Iterations at most. One of Newton's method does the work of some tens of ``lbfgs``.
     tol : float, default=1e-4
@@ -91,6 +86,9 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         are a part of its standard deviation, so that many or large ones ask for less than 1.
     batch_size : int or "auto", default="auto"
         Rows of a batch of ``sgd`` and ``partial_fit``; ``auto`` is 200.
+    mask : array-like of bool of shape (n_parameters,), default=None
+        True for the weights and biases that are trained, in the order of ``theta_``; the others
+        stay zero. :func:`lmmfit.curvature.prune` finds masks.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         Iterations from one printed line to the next; 0 for none.
@@ -101,6 +99,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         Weights (inputs x outputs) and biases of each layer, for data as they are.
     classes_ : ndarray of shape (n_classes,)
         Of a classifier.
+    alpha_ : float
+        The penalty used.
     loss_ : float
         Mean loss, penalty included.
     loss_curve_ : list of float
@@ -120,6 +120,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         To standardized data.
     run_ : Run
         State of the optimiser.
+    posterior_ : LaplacePosterior
+        Normal approximation of the posterior, computed when first asked for.
     n_layers_, n_outputs_ : int
     out_activation_ : str
     n_features_in_ : int
@@ -167,7 +169,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         ],
         "loss": [StrOptions({"squared_error", "huber", "poisson", "log_loss"})],
         "optimizer": [StrOptions({"auto", "sgd", *NAMED}), optimize.Optimizer],
-        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"evidence"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_time": [Interval(Real, 0.0, None, closed="neither"), None],
@@ -180,6 +182,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         "standardize": ["boolean"],
         "huber_delta": [Interval(Real, 0.0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "mask": ["array-like", None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -204,6 +207,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         standardize=True,
         huber_delta=1.0,
         batch_size="auto",
+        mask=None,
         random_state=None,
         verbose=0,
     ):
@@ -224,6 +228,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         self.standardize = standardize
         self.huber_delta = huber_delta
         self.batch_size = batch_size
+        self.mask = mask
         self.random_state = random_state
         self.verbose = verbose
 
@@ -252,7 +257,7 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         """
         check_parameters(self)
         with unchanged_on_error(self):
-            self._fit(X, y, sample_weight)
+            fit_network(self, X, y, sample_weight)
         warn_of_training(self, _CALLER)
         return self
 
@@ -285,22 +290,36 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         """
         check_parameters(self)
         with unchanged_on_error(self):
-            self._partial_fit(X, y, classes, sample_weight)
+            learn_rows(self, X, y, classes, sample_weight)
         return self
 
-    def predict(self, X):
+    def predict(self, X, *, return_std=False):
         """Predict numbers or labels.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features)
+        return_std : bool, default=False
+            Whether a regressor returns the standard deviation of a new observation as well: the
+            uncertainty of the weights, by the linearised Laplace approximation, and the variance
+            of the errors. It needs an ``alpha`` above 0.
 
         Returns
         -------
-        ndarray of shape (n,) or (n, k)
+        y : ndarray of shape (n,) or (n, k)
+        y_std : ndarray of the same shape, only with ``return_std``
+
+        Raises
+        ------
+        ValueError
+            With ``return_std``: for a classifier; if the data were too many to be kept, or came
+            in batches (see :meth:`fit_posterior`); if a direction of the weights is free.
         """
         outputs = self._outputs(X)
-        return self._responses.decode(outputs)
+        y = self._responses.decode(outputs)
+        if not return_std:
+            return y
+        return y, self._responses.decode(predictive_std(self, X, outputs))
 
     @available_if(_is_classifier)
     def predict_proba(self, X):
@@ -361,15 +380,54 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
         -------
         HessianOperator
             A :class:`scipy.sparse.linalg.LinearOperator` over ``theta_``: the weights and
-            biases of each layer, for standardized data. Its ``gauss_newton`` is the same for
-            the generalised Gauss-Newton matrix.
+            biases of each layer, for standardized data; with a ``mask``, over those it keeps. Its
+            ``gauss_newton`` is the same for the generalised Gauss-Newton matrix.
+        """
+        objective = with_mask(self, self.objective(X, y, sample_weight))
+        return HessianOperator(objective.evaluate(objective.restrict(self.theta_)))
+
+    def objective(self, X, y, sample_weight=None):
+        """The training objective on some data: a function of ``theta_``, for standardized data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        y : array-like of shape (n,) or (n, k)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        NetworkObjective
+            Of all parameters, whatever the ``mask``.
         """
         check_is_fitted(self)
         X = self._check_inputs(X, reset=False)
         y = as_targets(y)
         Y, weight = self._responses.encode(y), row_weights(self, y, sample_weight, X)
-        state = make_objective(self, X, Y, weight).evaluate(self.theta_)
-        return curvature.HessianOperator(state)
+        check_rows(X, Y, weight)
+        return make_objective(self, X, Y, weight)
+
+    def pruned(self, mask, theta=None):
+        """A fitted copy with fewer parameters; its ``mask`` keeps later fits as small.
+
+        Parameters
+        ----------
+        mask : array-like of bool of shape (n_parameters,)
+            True for the parameters that are kept.
+        theta : ndarray of shape (n_parameters,), optional
+            Its parameters; by default ``theta_`` with zeros.
+
+        Returns
+        -------
+        SecondOrderMLP
+
+        Raises
+        ------
+        ValueError
+            If the mask does not fit.
+        """
+        check_is_fitted(self)
+        return prune_copy(self, mask, theta)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -402,87 +460,8 @@ class SecondOrderMLP(CallbackSupportMixin, BaseEstimator):
             "theta_": theta, "coefs_": weights, "intercepts_": biases, "_folded": folded,
             "n_layers_": len(weights) + 1, "n_outputs_": len(biases[-1]),
             "out_activation_": self.network_.loss_function.activation,
+            "alpha_": self.network_.alpha,
         }  # fmt: skip
-
-    def _fit(self, X, y, sample_weight):
-        """Validate, build, optimise, publish."""
-        resume = self.warm_start and hasattr(self, "theta_")
-        X_given, y_given = X, y
-        X, Y, weight = self._prepare(X, y, sample_weight, None, resume)
-        context = begin_callbacks(self, X_given, y_given, max_subtasks=self.max_iter)
-        rng = check_random_state(self.random_state)
-        rows, held_out = split_rows(self, X, y, rng)
-        objective = make_objective(self, *curvature.merge_rows(X[rows], Y[rows], weight[rows]))
-        validation = None
-        if held_out is not None:
-            held_out = X[held_out], Y[held_out], weight[held_out]
-            validation = make_objective(self, *held_out, self.network_.without_penalty())
-        watch = Watch(self, objective, validation, context, X_given, y_given)
-        # A copy goes on: what stops the training halfway leaves the model as it was.
-        earlier = (copy.deepcopy(getattr(self, "run_", None)), self.theta_) if resume else ()
-        result = train(self, objective, watch, rng, *earlier)
-        self.__dict__.pop("stream_", None)
-        self._publish(result, watch)
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X_given, y=y_given)
-
-    def _partial_fit(self, X, y, classes, sample_weight):
-        known = hasattr(self, "theta_")
-        if known and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={classes!r} are not those of the first call, {self.classes_}."
-            )
-        X, Y, weight = self._prepare(X, y, sample_weight, classes, known)
-        objective = make_objective(self, X, Y, weight)
-        rng = check_random_state(self.random_state)
-        stream = copy.deepcopy(getattr(self, "stream_", None))
-        if stream is None:
-            start = self.theta_ if known else self.network_.initial_parameters(rng)
-            stream = optimize.Stream(start, int(rng.randint(np.iinfo(np.int32).max)))
-        values = stream.learn(objective, batch_size(self))
-        self.stream_ = stream
-        self.__dict__.update(self.attributes_at(self.stream_.x))
-        self.loss_ = values / objective.total_weight
-        self.loss_curve_ = [*getattr(self, "loss_curve_", []), self.loss_]
-        self.n_iter_, self.reason_ = self.stream_.n_passes, "one pass over the rows"
-        for name in ("run_", "converged_"):  # of an earlier fit
-            self.__dict__.pop(name, None)
-
-    def _prepare(self, X, y, sample_weight, classes, known):
-        """Check the data and, unless ``known``, choose encoding, scaling and network."""
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None.")
-        X, y = self._check_inputs(X, reset=not known), as_targets(y)
-        if not known:
-            for name in ("stream_", "classes_", "loss_curve_", "validation_loss_curve_"):
-                self.__dict__.pop(name, None)
-            self._responses = make_responses(self.loss, y, classes)
-        Y, weight = self._responses.encode(y), row_weights(self, y, sample_weight, X)
-        check_rows(X, Y, weight)
-        if known:
-            continue_network(self, Y)
-        else:
-            choose_network(self, X, Y, weight)
-        return X, Y, weight
-
-    def _publish(self, result, watch):
-        theta, value = result.x, result.value
-        if watch.best[1] is not None:
-            theta = watch.best[1]
-            value = watch.objective.evaluate(theta).value
-        self.__dict__.update(self.attributes_at(theta))
-        self.run_, self.n_iter_ = result.run, result.n_iter
-        self.run_.release()
-        total = watch.objective.total_weight
-        self.loss_curve_ = [value / total for value in result.run.curve]
-        self.loss_ = value / total
-        if watch.validation is not None:
-            self.validation_loss_curve_ = watch.validation_curve
-        stopped = watch.validation is not None and result.reason == "callback"
-        self.converged_ = result.converged or stopped
-        self.reason_ = "early stopping" if stopped else result.reason
-        if self.reason_.startswith("max_iter"):  # the starts have had their part of them
-            self.reason_ = f"max_iter={self.max_iter} iterations"
 
     def _outputs(self, X):
         check_is_fitted(self)

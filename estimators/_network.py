@@ -1,5 +1,6 @@
 """The network of an estimator and the data it is trained on."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -12,8 +13,10 @@ from lmmfit.estimators._responses import as_targets
 
 __all__ = [
     "check_rows", "choose_network", "continue_network", "make_objective", "row_weights",
-    "split_rows",
+    "split_rows", "with_mask",
 ]  # fmt: skip
+
+_FIRST = 3.0  # penalty that the search for the one of largest evidence begins with
 
 
 def check_rows(X, Y, weight):
@@ -94,6 +97,8 @@ def continue_network(model, Y):
             f"loss {before.loss!r}; they are {wanted.layer_sizes} and {wanted.loss!r} now. Fit "
             "anew, with warm_start=False."
         )
+    if model.alpha == "evidence":
+        wanted = replace(wanted, alpha=before.alpha)
     model.network_ = wanted
 
 
@@ -115,6 +120,23 @@ def make_objective(model, X, Y, weight, network=None):
     """
     scaled = model.scaling_.inputs(X), model.scaling_.targets(Y)
     return (network or model.network_).objective(*scaled, weight)
+
+
+def with_mask(model, objective):
+    """The objective in the parameters that the model's mask keeps.
+
+    Parameters
+    ----------
+    model : SecondOrderMLP
+    objective : NetworkObjective
+
+    Returns
+    -------
+    NetworkObjective or MaskedObjective
+    """
+    if model.mask is None:
+        return objective
+    return curvature.MaskedObjective(objective, model.mask)
 
 
 def split_rows(model, X, y, rng):
@@ -157,5 +179,5 @@ def _network(model, n_in, n_out):
         )
     return curvature.FeedForwardNetwork(
         (n_in, *hidden, n_out), model.activation, loss=model._responses.loss(model.loss),
-        alpha=model.alpha, huber_delta=model.huber_delta,
+        alpha=_FIRST if model.alpha == "evidence" else model.alpha, huber_delta=model.huber_delta,
     )  # fmt: skip

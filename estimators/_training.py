@@ -96,7 +96,7 @@ class Watch:
     validation_curve : list of float
         Mean loss of the validation rows.
     best : (float, ndarray)
-        Lowest validation loss, and the parameters that had it.
+        Lowest validation loss, and the searched parameters that had it.
     """
 
     def __init__(self, model, objective, validation, context, X, y):
@@ -109,7 +109,8 @@ class Watch:
         """Whether to stop."""
         stop = False
         if self.validation is not None:
-            value = self.validation.evaluate(run.x).value / self.validation.total_weight
+            theta = self.objective.expand(run.x)
+            value = self.validation.evaluate(theta).value / self.validation.total_weight
             self.validation_curve.append(value)
             self.since += 1
             if value < self.best[0]:
@@ -132,7 +133,9 @@ class Watch:
         task.call_on_fit_task_begin(estimator=self.model, X=X, y=y)
         return task.call_on_fit_task_end(
             estimator=self.model, X=X, y=y,
-            reconstruction_attributes=lambda: self.model.attributes_at(run.x),
+            reconstruction_attributes=lambda: self.model.attributes_at(
+                self.objective.expand(run.x)
+            ),
         )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def train(model, objective, watch, rng, run=None, start=None):
     run : Run, optional
         Of an earlier fit, to go on with.
     start : ndarray of shape (n_parameters,), optional
-        Parameters to begin from, in place of random ones.
+        Parameters to begin from, those that a mask leaves out included, in place of random ones.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def train(model, objective, watch, rng, run=None, start=None):
             model.optimizer, objective, batch_size=batch_size(model), seed=seed
         )
         starts = [objective.network.initial_parameters(rng) for _ in range(model.n_init)]
-        starts = starts if start is None else [start]
+        starts = [objective.restrict(x) for x in (starts if start is None else [start])]
         if len(starts) > 1:
             each = min(_SCREENED, max(1, model.max_iter // (2 * len(starts))))
             run = optimize.screen_starts(objective, starts, optimizer, n_iter=each, **limits)

@@ -129,6 +129,32 @@ class NetworkObjective:
             )
         return NetworkState(self, theta)
 
+    def expand(self, x):
+        """All parameters: the same, where none is masked.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+        """
+        return x
+
+    def restrict(self, theta):
+        """The parameters that are searched: all, where none is masked.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+        """
+        return theta
+
     def subset(self, rows):
         """The same objective on some of the patterns.
 
@@ -159,6 +185,19 @@ class NetworkObjective:
         share = max(part.total_weight / self.total_weight, 1e-300)
         part.network = replace(self.network, alpha=self.network.alpha * share)
         return part, 1.0 / share
+
+    def with_network(self, network):
+        """Another network of the same shape on the same data.
+
+        Parameters
+        ----------
+        network : FeedForwardNetwork
+
+        Returns
+        -------
+        NetworkObjective
+        """
+        return NetworkObjective(network, self.X, self.Y, self.weight)
 
     @cached_property
     def single(self):

@@ -61,6 +61,9 @@ class NetworkState:
         self._buffers = objective.take_buffers()
         self.value = self._forward()
 
+    def __reduce__(self):
+        return type(self), (self.objective, self.theta)  # the passes are made again
+
     def __del__(self):
         if "_buffers" in self.__dict__:
             self.objective.give_back(self._buffers)
@@ -147,6 +150,28 @@ class NetworkState:
         self.gradient  # noqa: B018
         root = np.concatenate([self._root(a, b) for lane in self.lanes for a, b in lane])
         return root, self._generalised_residuals()
+
+    def output_jacobian(self):
+        """Derivatives of the outputs by the parameters, pattern by pattern.
+
+        For losses that bring their output activation, those of the inputs of the output units:
+        logits, or logarithms of rates.
+
+        Returns
+        -------
+        ndarray of shape (n, n_out, n_parameters)
+        """
+        self.gradient  # noqa: B018
+        slope = self._buffers.layers[-1][1]
+        n_out, matched = slope.shape[1], self.objective.network.loss_function.is_matched
+        jacobian = np.empty((len(slope), n_out, len(self.theta)), self.objective.dtype)
+        for first, last in (block for lane in self.lanes for block in lane):
+            seeds = np.broadcast_to(np.eye(n_out, dtype=slope.dtype), (last - first, n_out, n_out))
+            seeds = seeds.copy() if matched else seeds * slope[first:last, None, :]
+            jacobian[first:last] = self._propagate_seeds(seeds, first, last).reshape(
+                last - first, n_out, -1
+            )
+        return jacobian
 
     @property
     def residuals(self):
@@ -318,9 +343,14 @@ class NetworkState:
 
     def _root(self, first, last):
         """Rows of the root of the Gauss-Newton matrix for a block of patterns."""
-        o, net = self.objective, self.objective.network
         b, (y, slope, *_) = self._buffers, self._buffers.layers[-1]
-        seeds = net.loss_function.seeds(b.gauss[first:last], y[first:last], slope[first:last])
+        loss = self.objective.network.loss_function
+        seeds = loss.seeds(b.gauss[first:last], y[first:last], slope[first:last])
+        return self._propagate_seeds(seeds, first, last)
+
+    def _propagate_seeds(self, seeds, first, last):
+        """Rows (n * q, n_parameters) for errors (n, q, n_out) at the inputs of the outputs."""
+        o, net, b = self.objective, self.objective.network, self._buffers
         rows, q, _ = seeds.shape
         root = np.empty((rows * q, len(self.theta)), o.dtype)
         work = scratch(2 * rows * q * max(net.layout.layer_sizes), o.dtype)
