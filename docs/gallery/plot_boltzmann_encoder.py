@@ -13,12 +13,11 @@ learnt this by sampling. With exact gradients and Hessian products it takes a te
 # so a share of noise is mixed into the environment: without it, the best weights are infinite.
 
 from functools import partial
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lmmfit.curvature import BoltzmannMachine
+from lmmfit.curvature import BoltzmannMachine, MaskedObjective
 from lmmfit.optimize import SCG, ExactLineSearch, NewtonCG, Recombined, SteepestDescent, minimize
 
 machine = BoltzmannMachine(n_visible=8, n_hidden=2, bias_unit=True)
@@ -31,28 +30,7 @@ P_env = 0.99 * machine.environment(patterns) + 0.01 / 2**8
 
 i, j = machine.pairs.T
 exists = ~((i < 4) & (j >= 4) & (j < 8))
-
-
-def spread(x):
-    """A vector over all pairs."""
-    w = np.zeros(machine.n_parameters)
-    w[exists] = x
-    return w
-
-
-class Encoder:
-    """The divergence as a function of the weights that exist."""
-
-    full = machine.objective(P_env)
-
-    def evaluate(self, x):
-        state = self.full.evaluate(spread(x))
-        return SimpleNamespace(
-            value=state.value,
-            gradient=state.gradient[exists],
-            hessian_vector_product=lambda v: state.hessian_vector_product(spread(v))[exists],
-        )
-
+encoder = MaskedObjective(machine.objective(P_env), exists)
 
 # %%
 # Three optimisers, each from the same six starts. A gradient and a product are about the same
@@ -82,7 +60,7 @@ for name, (optimiser, colour) in OPTIMISERS.items():
     for start in STARTS:
         rows, label = [], None if start is not STARTS[0] else name
         result = minimize(
-            Encoder(), start, optimiser, tol=1e-8, max_iter=10**4, callback=partial(watch, rows)
+            encoder, start, optimiser, tol=1e-8, max_iter=10**4, callback=partial(watch, rows)
         )
         results.append(result)
         price, divergence = np.array(rows).T
@@ -107,7 +85,7 @@ ax.legend(frameon=False, loc="lower left")
 # has its own code.
 
 best = min(results, key=lambda result: result.value)
-w, hidden = spread(best.x), np.array([8, 9])
+w, hidden = encoder.expand(best.x), np.array([8, 9])
 W = np.zeros((machine.n_units, machine.n_units))
 W[i, j] = W[j, i] = w
 codes = np.array([

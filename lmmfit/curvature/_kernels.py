@@ -358,9 +358,10 @@ def multiply(theta, sizes, x, units, slope, bend, delta, curvature, softmax, exa
              last, m, wide, tall, work, total_wide, total_tall):  # fmt: skip
     """Multiply m vectors by the Hessian, or by the Gauss-Newton matrix unless ``exact``.
 
-    Equations 8 and 9 of Pearlmutter (1994). The vectors come layer by layer as n_in x (m n_out), ``wide``, and as
-    (m n_in) x n_out, ``tall``, so that all of them share one matrix product. The results are added
-    in the same two orders: what multiplies activations ``wide``, what multiplies errors ``tall``.
+    Equations 8 and 9 of Pearlmutter (1994). The vectors come layer by layer as n_in x (m n_out),
+    ``wide``, and as (m n_in) x n_out, ``tall``, so that all of them share one matrix product. The
+    results are added in the same two orders: what multiplies activations ``wide``, what multiplies
+    errors ``tall``.
     For one vector the two orders are the same array.
     """
     rows = last - first

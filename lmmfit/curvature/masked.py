@@ -1,4 +1,4 @@
-"""Networks of which some parameters are fixed at zero."""
+"""Objectives of which some parameters are fixed at zero."""
 
 from functools import cached_property
 
@@ -14,7 +14,8 @@ class MaskedObjective:
 
     Parameters
     ----------
-    objective : NetworkObjective
+    objective : NetworkObjective or BoltzmannObjective
+        Anything with ``n_parameters`` and ``evaluate(theta)``.
     mask : array-like of bool of shape (n_parameters,)
         True where a parameter is kept.
 
@@ -54,8 +55,13 @@ class MaskedObjective:
         if not mask.any():
             raise ValueError("mask keeps no parameter.")
         self.objective, self.mask = objective, mask
-        self.network, self.dtype = objective.network, objective.dtype
+        self.dtype = getattr(objective, "dtype", np.dtype(np.float64))
         self.kept = np.flatnonzero(mask)
+
+    @property
+    def network(self):
+        """The network of the objective."""
+        return self.objective.network
 
     @property
     def n_parameters(self):

@@ -119,7 +119,8 @@ class LaplacePosterior:
                 raise ValueError(
                     f"the outputs of row {row} depend on a direction of the parameters that "
                     "neither the data nor a penalty decide: their variance is infinite. Train "
-                    "with an alpha above 0."
+                    "with an alpha above 0, and to a smaller tol: units that the penalty "
+                    "switches off must have come to zero."
                 )
         half = (flat @ self.root).reshape(n, k, -1)
         return self.sigma2 * np.einsum("nip,njp->nij", half, half)

@@ -222,6 +222,11 @@ class WeightState:
         """
         return self.unit_state.hessian_vector_product(self._spread(v))[self._pairs]
 
+    @property
+    def objective(self):
+        """The network with its data."""
+        return self.unit_state.objective
+
     def gauss_newton_vector_product(self, v):
         """Multiply by the generalised Gauss-Newton matrix.
 
@@ -301,6 +306,23 @@ class UnitObjective:
     def n_parameters(self):
         """Length of ``theta``."""
         return self.network.n_parameters
+
+    def share(self, rows):
+        """The objective on a batch of patterns.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+
+        Returns
+        -------
+        objective : UnitObjective
+        scale : float
+            Times its value, the expected value of the whole for batches drawn at random.
+        """
+        start = None if self.start is None else self.start[rows]
+        part = UnitObjective(self.network, self.I[rows], self.D[rows], self.weight[rows], start)
+        return part, float(self.weight.sum() / max(part.weight.sum(), 1e-300))
 
     def at(self, W):
         """The network at a matrix of weights, which is not checked again.

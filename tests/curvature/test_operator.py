@@ -15,6 +15,7 @@ from lmmfit.curvature import (
     BoltzmannMachine,
     FeedForwardNetwork,
     HessianOperator,
+    UnitNetwork,
     chebyshev_moments,
     eigenpairs,
     estimate_trace,
@@ -418,6 +419,14 @@ def test_other_objectives():
     w = np.linspace(-1, 1, machine.n_parameters)
     state = machine.objective(P).evaluate(w)
     assert HessianOperator(state).matrix() == pytest.approx(state.hessian(), abs=1e-14)
+    net = UnitNetwork(np.triu(np.ones((5, 5)), 1), "tanh", [4])
+    rng = np.random.default_rng(0)
+    objective = net.objective(rng.normal(size=(40, 5)), rng.normal(size=(40, 1)))
+    state = objective.evaluate(net.pack(net.initial_weights(rng)))
+    H = HessianOperator(state)
+    assert H.matrix() == pytest.approx(state.hessian(), abs=1e-12)
+    estimate = H.stochastic(10).trace(n_products=400)
+    assert abs(float(estimate) - np.trace(H.matrix())) < 4 * estimate.error
     cubic = Objective(lambda x: (x @ x**2, 3 * x**2), lambda x, v: 6 * x * v)
     H = HessianOperator(cubic.evaluate([1.0, 2.0]))
     assert H.eigsh(2).values == pytest.approx([6.0, 12.0])

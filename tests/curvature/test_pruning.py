@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer
 
 from lmmfit import SecondOrderMLP
 from lmmfit.curvature import (
+    BoltzmannMachine,
     FeedForwardNetwork,
     MaskedObjective,
     prune,
@@ -212,6 +213,18 @@ def test_masked_objective_is_the_restricted_one(regression):
     assert jacobian == pytest.approx(whole.output_jacobian()[:, :, mask])
     assert state.jacobian_transpose_product(residuals) == pytest.approx(root.T @ residuals)
     assert masked.restrict(masked.expand(x)) == pytest.approx(x)
+
+
+def test_masks_of_other_objectives():
+    machine = BoltzmannMachine(3, 1)
+    P = np.array([4, 0, 1, 1, 0, 1, 1, 4]) / 12
+    masked = MaskedObjective(machine.objective(P), np.array([0, 1, 1, 1, 1, 1], bool))
+    result = minimize(masked, np.full(5, 0.1), SCG(), tol=1e-8)
+    w = masked.expand(result.x)
+    assert w[0] == 0.0
+    state = machine.evaluate(w, P)
+    assert np.abs(state.gradient[1:]).max() < 1e-6
+    assert result.value == pytest.approx(state.value)
 
 
 @pytest.mark.parametrize(
