@@ -24,6 +24,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks crossed
 	$(BIN)/python -m benchmarks linalg
 	$(BIN)/python -m benchmarks mlp
+	$(BIN)/python -m benchmarks hessian
 
 # Each extra leaves a stamp, so that the second call has nothing to install.
 $(VENV)/.%: pyproject.toml | $(BIN)/python

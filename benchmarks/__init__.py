@@ -8,6 +8,7 @@ SUITES = {
     "mixed": "linear mixed models with one grouping factor",
     "crossed": "several grouping factors, inference, many responses; who is right",
     "mlp": "networks: products with the Hessian, optimisers, what a fit reaches in a given time",
+    "hessian": "what can be asked of a Hessian: eigenvalues, trace, density, products, inverse",
     "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("benchmarks", reason="run as python -m pytest in a checkout")
@@ -96,3 +97,21 @@ def test_right_and_wrong_answers_are_counted():
     assert lines[4].split() == ["rival", "formula", "3", "0", "1", "1", "1", "0", "4.00", "s",
                                 "4.00", "s", "2.00"]  # fmt: skip
     assert "wrong: rival: second 2.0e-01" in text_table(case)
+
+
+def test_products_that_judge_solutions_are_those_of_the_network():
+    from benchmarks._hessian_runs import gauss_newton_product, matrix, state
+
+    rng = np.random.default_rng(0)
+    spec = {"layer_sizes": (4, 3, 5), "hidden_activations": "tanh", "loss": "log_loss",
+            "alpha": 0.7}  # fmt: skip
+    problem = Problem({"id": "one", "network": spec})
+    problem.arrays = {
+        "X": rng.standard_normal((30, 4)), "Y": np.eye(5)[rng.integers(5, size=30)],
+        "theta": rng.standard_normal(35),
+    }  # fmt: skip
+    v = rng.standard_normal(35)
+    G = state(problem).gauss_newton_matrix()
+    np.testing.assert_allclose(gauss_newton_product(problem, v), G @ v, rtol=1e-12, atol=1e-12)
+    arrays = problem.arrays
+    assert matrix(spec, arrays["theta"], arrays["X"], arrays["Y"]).shape == (35, 35)

@@ -7,7 +7,7 @@ import numpy as np
 
 import lmmfit
 from benchmarks._case import Operation
-from benchmarks.adapters import _lmmfit_linalg, _lmmfit_networks
+from benchmarks.adapters import _lmmfit_hessian, _lmmfit_linalg, _lmmfit_networks
 from lmmfit import LinearMixedModel
 
 DISTRIBUTIONS = ("lmmfit", "numpy", "scipy", "numba", "scikit-learn", "pandas", "formulaic")
@@ -219,6 +219,7 @@ VARIANTS = {
     "profile": profile,
     "bootstrap": bootstrap,
     "many": many,
+    **_lmmfit_hessian.VARIANTS,
     **_lmmfit_linalg.VARIANTS,
     **_lmmfit_networks.VARIANTS,
 }

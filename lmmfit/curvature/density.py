@@ -188,7 +188,8 @@ def spectral_density(
     doubled = not getattr(operator, "is_stochastic", False)
     count = 2 * steps if doubled else steps + 1
     probes = random_probes(rng, operator.shape[0], n_probes)
-    moments = chebyshev_moments(operator, count, bounds, probes=probes)
+    rough = getattr(operator, "rough", operator)
+    moments = chebyshev_moments(rough, count, bounds, probes=probes)
     shares = _jackson(moments) if method == "chebyshev" else None
     if method == "skilling":
         weights, shares = _jackknife(moments)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtrit
 
-__all__ = ["Estimate", "average", "check_probes"]
+__all__ = ["Estimate", "average", "check_probes", "rough_products"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +115,20 @@ def check_probes(name, count, least):
     """
     if int(count) != count or count < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {count!r}.")
+
+
+def rough_products(operator):
+    """Products for estimates: in single precision where the operator offers it, as doubles.
+
+    Parameters
+    ----------
+    operator : HessianOperator
+        Anything with ``matmat``.
+
+    Returns
+    -------
+    callable
+        V -> H V.
+    """
+    rough = getattr(operator, "rough", operator)
+    return lambda V: np.asarray(rough.matmat(V), dtype=np.float64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from lmmfit.curvature.estimates import check_probes
+from lmmfit.curvature.estimates import check_probes, rough_products
 
 __all__ = ["GaussRules", "lanczos_rules", "random_probes"]
 
@@ -75,13 +75,13 @@ def lanczos_rules(operator, *, n_probes=10, n_steps=50, seed=0):
             "Lanczos' recursion needs the same matrix in each product, and each product of this "
             "operator comes from another batch: use method='chebyshev' or 'skilling'."
         )
-    size = operator.shape[0]
+    size, multiply = operator.shape[0], rough_products(operator)
     steps = min(n_steps, size)
     probes = random_probes(np.random.default_rng(seed), size, n_probes)
     at_once = max(1, _KEPT // (size * steps))
     nodes, weights = np.empty((n_probes, steps)), np.empty((n_probes, steps))
     for start in range(0, n_probes, at_once):
-        diagonals, sides = _recursion(operator, probes[:, start : start + at_once], steps)
+        diagonals, sides = _recursion(multiply, probes[:, start : start + at_once], steps)
         for i, (diagonal, side) in enumerate(zip(diagonals, sides, strict=True), start=start):
             nodes[i], vectors = eigh_tridiagonal(diagonal, side)
             weights[i] = vectors[0] ** 2
@@ -103,7 +103,7 @@ def random_probes(rng, size, count):
     return rng.choice((-1.0, 1.0), size=(size, count)) / np.sqrt(size)
 
 
-def _recursion(operator, V, steps):
+def _recursion(multiply, V, steps):
     """Tridiagonal matrices (diagonals, sides) of the recursions from the columns of V."""
     size, count = V.shape
     bases = np.zeros((count, steps, size))
@@ -111,7 +111,7 @@ def _recursion(operator, V, steps):
     scale = 0.0
     for j in range(steps):
         bases[:, j] = V.T
-        W = operator.matmat(V).T
+        W = multiply(V).T
         diagonals[:, j] = np.sum(bases[:, j] * W, axis=1)
         if j == steps - 1:
             break

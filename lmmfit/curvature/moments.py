@@ -138,7 +138,7 @@ def chebyshev_moments(operator, n_moments, bounds, *, probes):
     centre, half = 0.5 * (low + high), 0.5 * (high - low)
 
     def multiply(V):
-        return (operator.matmat(V) - centre * V) / half
+        return (np.asarray(operator.matmat(V), dtype=np.float64) - centre * V) / half
 
     doubled = not _is_stochastic(operator)
     moments = np.empty((probes.shape[1], n_moments))

@@ -89,8 +89,8 @@ def weight_perturbation(
 
     Notes
     -----
-    For normal perturbations, with dE = E(w + dw) - E(w) and phi_i = (dw.v / |v|^2) (dw_i -
-    dw.v v_i / 2|v|^2) from equation 27:
+    For normal perturbations, with ``dE = E(w + dw) - E(w)`` and, from equation 27,
+    ``phi_i = (dw.v / |v|^2) (dw_i - dw.v v_i / 2|v|^2)``:
 
     ``covariance``
         The gradient is <dw dE> / s^2, and (Hv)_i = Cov(dE, dw_i dw.v) / s^4. Unbiased where E is
@@ -103,9 +103,9 @@ def weight_perturbation(
         has the form of equation 26, and the antithetic gradient wherever E is quadratic.
     ``per_weight``
         Each weight by itself, as in the paper: <phi_i dE> / <phi_i^2>. Because the phi_i are
-        correlated, this is **biased** on any quadratic but the simplest. With u = v / |v| its
-        expectation is |v| [(Hu)_i - u_i u'Hu / 2 + u_i tr(H) / 4] / (1 - u_i^2 / 4). For
-        comparison only.
+        correlated, this is **biased** on any quadratic but the simplest. With ``u = v / |v|``
+        its expectation is
+        ``|v| [(Hu)_i - u_i u'Hu / 2 + u_i tr(H) / 4] / (1 - u_i^2 / 4)``. For comparison only.
 
     The diagonal is H_ii = Cov(dE, dw_i^2) / s^4. For Rademacher perturbations dw_i^2 is constant,
     and a covariance with dw_i dw.v misses the diagonal's part of Hv: hence gradients only.

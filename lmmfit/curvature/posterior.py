@@ -228,12 +228,17 @@ def effective_parameters(state, *, method="mackay", curvature="gauss-newton", se
     if size > _DENSE:
         return _estimate(state, method, curvature, np.random.default_rng(seed))
     root, _ = _inverse_root(_matrix(state, curvature))
-    if method == "mackay":  # of each direction, what the penalty does not decide
-        value = root.shape[1] - np.sum(state.penalty[:, None] * root**2)
+    if method == "mackay":
+        value = _decided(state, root)
     else:
         data = state.gauss_newton_matrix() - np.diag(state.penalty)
         value = np.sum(root * (data @ root))
     return Estimate(float(value), 0.0, size)
+
+
+def _decided(state, root):
+    """Sum over the directions of what the penalty does not decide."""
+    return float(root.shape[1] - np.sum(state.penalty[:, None] * root**2))
 
 
 def _estimate(state, method, curvature, rng):
@@ -282,8 +287,13 @@ def evidence_alpha(state, curvature="gauss-newton"):
     held = state.penalty > 0
     if not held.any():
         raise ValueError("the network has no penalty: give it an alpha above 0 to begin from.")
-    gamma = effective_parameters(state, curvature=curvature).value
-    decided = max(gamma - np.sum(~held), 1e-12)  # without those that no penalty holds
+    root, free = _inverse_root(_matrix(state, curvature))
+    if root is None:
+        gamma, n_free = effective_parameters(state, curvature=curvature).value, 0
+    else:
+        gamma, n_free = _decided(state, root), free.shape[1]
+    # Of gamma, the part that a penalty holds: free directions are not in it.
+    decided = max(gamma - (np.sum(~held) - n_free), 1e-12)
     squares = float(state.theta[held] @ state.theta[held])
     return float(decided * _noise(state, gamma) / max(squares, 1e-300))
 

@@ -12,7 +12,7 @@ __all__ = ["EigenPairs", "eigenpairs"]
 
 _DENSE = 300  # order up to which the whole decomposition is the fastest
 _ROUNDING = 1e-13
-_NARROW, _WIDE = 20, 150  # vectors kept: the low end of a Hessian is dense and asks for more
+_NARROW, _WIDE = 30, 150  # vectors kept: the low end of a Hessian is dense and asks for more
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,21 +191,14 @@ def _lanczos(counted, k, which, tol, most, rng):
     basis, T, kept = np.empty((room + 1, size)), np.zeros((room, room)), 0
     basis[0] = _unit(rng.standard_normal(size))
     while True:
-        for j in range(kept, room):
-            w = counted.matvec(basis[j])
-            T[: j + 1, j] = basis[: j + 1] @ w
-            w = w - T[: j + 1, j] @ basis[: j + 1]
-            w -= (basis[: j + 1] @ w) @ basis[: j + 1]  # once is not enough
-            beta = np.linalg.norm(w)
-            if beta <= _ROUNDING * np.abs(T[: j + 1, : j + 1]).max():  # an invariant space
-                beta, w = 0.0, rng.standard_normal(size)
-                for _ in range(2):
-                    w -= (basis[: j + 1] @ w) @ basis[: j + 1]
-            basis[j + 1] = _unit(w)
-        values, S = np.linalg.eigh(T, UPLO="U")
-        wanted, scale = _chosen(values, k, which), np.abs(values).max()
-        missed = beta * np.abs(S[-1, wanted])
-        if (missed <= 0.3 * tol * scale).all() or counted.n_products + room > most or room == size:
+        for n in range(kept + 1, room + 1):
+            beta = _extend(counted, basis, T, n, rng)
+            if n == room or (n > k and n % max(1, n // 10) == 0):
+                values, S = np.linalg.eigh(T[:n, :n], UPLO="U")
+                wanted, scale = _chosen(values, k, which), np.abs(values).max()
+                if (beta * np.abs(S[-1, wanted]) <= 0.3 * tol * scale).all():
+                    return (S[:, wanted].T @ basis[:n]).T, scale
+        if counted.n_products + room > most or room == size:
             return (S[:, wanted].T @ basis[:room]).T, scale
         kept = k + (room - k) // 2
         best = _chosen(values, kept, which)
@@ -213,6 +206,22 @@ def _lanczos(counted, k, which, tol, most, rng):
         basis[kept] = basis[room]
         T[:] = 0.0
         T[np.arange(kept), np.arange(kept)] = values[best]
+
+
+def _extend(counted, basis, T, n, rng):
+    """The n-th column of T and the vector after it; returns the length of what was new."""
+    known = basis[:n]
+    w = counted.matvec(basis[n - 1])
+    T[:n, n - 1] = known @ w
+    w = w - T[:n, n - 1] @ known
+    w -= (known @ w) @ known  # once is not enough
+    beta = np.linalg.norm(w)
+    if beta <= _ROUNDING * np.abs(T[:n, :n]).max():  # an invariant space: begin elsewhere
+        beta, w = 0.0, rng.standard_normal(len(w))
+        for _ in range(2):
+            w -= (known @ w) @ known
+    basis[n] = _unit(w)
+    return beta
 
 
 def _unit(w):

@@ -12,7 +12,9 @@ __all__ = ["NetworkState"]
 
 _WORTH = 3e5  # multiplications of a forward pass from which single precision is faster
 
-_WIDE = 2**19  # numbers in one layer of a block when several vectors share a product
+_FEWEST = 64  # patterns of a part of a block
+
+_WIDE = 2**18  # numbers in one layer of a block when several vectors share a product
 
 
 class NetworkState:
@@ -331,12 +333,15 @@ class NetworkState:
         size = len(wide)
         softmax = o.network.loss_function.is_softmax
 
+        step = o.lanes.rows if m == 1 else max(_FEWEST, o.lanes.rows // m)
+
         def task(first, last, total):
-            multiply(
-                self.theta, layout.sizes, x, b.units, b.slope, b.bend, b.delta,
-                curvature, softmax, exact, n, first, last, m, wide, tall,
-                scratch(room, o.dtype), total[:size], total[-size:],
-            )  # fmt: skip
+            for start in range(first, last, step):  # what belongs to m vectors stays in cache
+                multiply(
+                    self.theta, layout.sizes, x, b.units, b.slope, b.bend, b.delta,
+                    curvature, softmax, exact, n, start, min(start + step, last), m, wide, tall,
+                    scratch(room, o.dtype), total[:size], total[-size:],
+                )  # fmt: skip
 
         total = o.lanes.run(task, size if m == 1 else 2 * size, o.dtype)
         return total[:size], total[-size:]

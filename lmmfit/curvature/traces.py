@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmmfit.curvature.estimates import Estimate, average, check_probes
+from lmmfit.curvature.estimates import Estimate, average, check_probes, rough_products
 from lmmfit.curvature.lanczos import lanczos_rules
 
 __all__ = ["estimate_diagonal", "estimate_logdet", "estimate_trace"]
@@ -60,30 +60,30 @@ def estimate_trace(operator, *, method="xtrace", n_products=100, seed=0):
     size = operator.shape[0]
     if size <= n_products and not _is_stochastic(operator):
         return Estimate(float(np.trace(operator.matmat(np.eye(size)))), 0.0, size)
+    multiply = rough_products(operator)
     if method == "hutchinson":
         signs = _signs(rng, size, n_products)
-        return average(_quadratic(signs, operator.matmat(signs)), n_products)
+        return average(_quadratic(signs, multiply(signs)), n_products)
     if method == "hutch++":
         third = n_products // 3
-        Q = np.linalg.qr(operator.matmat(_signs(rng, size, third)))[0]
-        known = float(np.sum(Q * operator.matmat(Q)))
+        Q = np.linalg.qr(multiply(_signs(rng, size, third)))[0]
+        known = float(np.sum(Q * multiply(Q)))
         rest = _signs(rng, size, n_products - 2 * third)
         rest -= Q @ (Q.T @ rest)
-        samples = _quadratic(rest, operator.matmat(rest))
+        samples = _quadratic(rest, multiply(rest))
         return average(known + samples, n_products)
-    return _xtrace(operator, n_products // 2, rng)
+    return _xtrace(multiply, size, n_products // 2, rng)
 
 
-def _xtrace(operator, m, rng):
+def _xtrace(multiply, size, m, rng):
     """Each of m vectors measures what the products with all the others leave out.
 
     With Y = H Omega = Q R, the vector s_i = Q S_i is the part of the range that only the i-th
     product adds; normal vectors, scaled to the sphere within what is left.
     """
-    size = operator.shape[0]
     omega = rng.standard_normal((size, m))
-    Q, R, S = _leave_one_out(operator.matmat(omega))
-    T = Q.T @ operator.matmat(Q)
+    Q, R, S = _leave_one_out(multiply(omega))
+    T = Q.T @ multiply(Q)
     W = Q.T @ omega
     X = W - S * np.sum(S * W, axis=0)  # coordinates of omega_i in the range of the others
     known = np.trace(T) - np.sum(S * (T @ S), axis=0)
@@ -137,21 +137,22 @@ def estimate_diagonal(operator, *, method="xtrace", n_products=100, seed=0):
     size = operator.shape[0]
     if size <= n_products and not _is_stochastic(operator):
         return Estimate(np.diag(operator.matmat(np.eye(size))).copy(), np.zeros(size), size)
+    multiply = rough_products(operator)
     if method == "hutchinson":
         signs = _signs(rng, size, n_products)
-        return average((signs * operator.matmat(signs)).T, n_products)
+        return average((signs * multiply(signs)).T, n_products)
     if method == "hutch++":
         third = n_products // 3
-        Q = np.linalg.qr(operator.matmat(_signs(rng, size, third)))[0]
-        known = np.sum(Q * operator.matmat(Q), axis=1)
+        Q = np.linalg.qr(multiply(_signs(rng, size, third)))[0]
+        known = np.sum(Q * multiply(Q), axis=1)
         signs = _signs(rng, size, n_products - 2 * third)
-        product = operator.matmat(signs)
+        product = multiply(signs)
         product -= Q @ (Q.T @ product)
         return average(known + (signs * product).T, n_products)
     m = n_products // 2
     signs = _signs(rng, size, m)
-    Q, R, S = _leave_one_out(operator.matmat(signs))
-    Z, parts = operator.matmat(Q), Q @ S
+    Q, R, S = _leave_one_out(multiply(signs))
+    Z, parts = multiply(Q), Q @ S
     known = np.sum(Q * Z, axis=1)[:, None] - parts * (Z @ S)
     samples = known + signs * parts * np.sum(S * R, axis=0)
     return average(samples.T, 2 * m)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtri
 
-from lmmfit.mixed._panels import COLOURS, clear_frame, panels
+from lmmfit._panels import COLOURS, clear_frame, panels
 
 __all__ = ["CaterpillarDisplay"]
 

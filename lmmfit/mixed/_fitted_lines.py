@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lmmfit._panels import COLOURS, clear_frame, panels
+from lmmfit.mixed._given_rows import columns_of, response_of
 from lmmfit.mixed._line_rows import choose_column, is_nested, rows_along
-from lmmfit.mixed._panels import COLOURS, clear_frame, columns_of, panels, response_of
 from lmmfit.mixed.factors import encode
 from lmmfit.mixed.prediction import predict_rows
 

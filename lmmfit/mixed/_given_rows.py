@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmfit.mixed._panels import columns_of, response_of
+from lmmfit.mixed.columns import ArrayColumns, as_columns
 from lmmfit.mixed.design import evaluate_expression, require_column
 from lmmfit.mixed.terms import split_formula
 
-__all__ = ["GivenRows", "refuse_structure"]
+__all__ = ["GivenRows", "columns_of", "refuse_structure", "response_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +131,54 @@ class GivenRows:
                 f"sample_weight must be finite and not negative; row {row} has {weights[row]}."
             )
         return weights
+
+
+def columns_of(model, X):
+    """View X by columns, under the names that the model knows.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        Fitted.
+    X : data frame or array-like of shape (n, n_features)
+
+    Returns
+    -------
+    PandasColumns, FrameColumns or ArrayColumns
+    """
+    columns = as_columns(X)
+    if columns is not None:
+        return columns
+    return ArrayColumns(np.asarray(X), getattr(model, "feature_names_in_", None))
+
+
+def response_of(model, y, n_rows):
+    """Values and name of the response.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+    y : array-like of shape (n_rows,)
+    n_rows : int
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows,)
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If y does not have one value for each row of X.
+    """
+    values = np.asarray(y, dtype=np.float64)
+    if values.shape != (n_rows,):
+        raise ValueError(f"y must have one value for each of the {n_rows} rows of X, got shape "
+                         f"{values.shape}.")  # fmt: skip
+    name = getattr(y, "name", None)
+    if name is None and hasattr(model, "formula_"):
+        name = model.formula_.split("~")[0].strip()
+    return values, str(name) if name is not None else "response"
 
 
 def refuse_structure(model, what):

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 from scipy.special import ndtri
 
-from lmmfit.mixed._panels import COLOURS, clear_frame, panels
+from lmmfit._panels import COLOURS, clear_frame, panels
 from lmmfit.mixed.profiles import profile as profile_of
 
 __all__ = ["ProfileDisplay"]

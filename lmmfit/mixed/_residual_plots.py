@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import ndtri
 
-from lmmfit.mixed._panels import COLOURS, clear_frame, columns_of, panels, response_of
+from lmmfit._panels import COLOURS, clear_frame, panels
+from lmmfit.mixed._given_rows import columns_of, response_of
 from lmmfit.mixed.prediction import predict_rows
 
 __all__ = ["ResidualsDisplay"]

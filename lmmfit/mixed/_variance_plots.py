@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lmmfit.mixed._panels import COLOURS, clear_frame, panels
+from lmmfit._panels import COLOURS, clear_frame, panels
 from lmmfit.mixed.explained import variance_explained
 
 __all__ = ["VariancePartitionDisplay"]

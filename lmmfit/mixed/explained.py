@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmfit.mixed._given_rows import refuse_structure
-from lmmfit.mixed._panels import columns_of
+from lmmfit.mixed._given_rows import columns_of, refuse_structure
 from lmmfit.mixed.fitted import fit_of
 from lmmfit.mixed.layout import principal
 from lmmfit.mixed.table import Table

@@ -178,6 +178,19 @@ def test_free_directions():
     )
 
 
+def test_dead_units_do_not_change_the_rule_of_mackay():
+    X, y = np.linspace(-1, 1, 20)[:, None], np.sin(np.linspace(-2, 2, 20))
+    found = []
+    for units in (1, 2, 4):
+        net = FeedForwardNetwork([1, units, 1], "tanh", alpha=0.1)
+        mask = np.zeros(net.n_parameters, bool)
+        mask[[0, units, 2 * units, -1]] = True
+        masked = MaskedObjective(net.objective(X, y), mask)
+        x = minimize(masked, np.full(4, 0.5), tol=1e-10).x
+        found.append(evidence_alpha(masked.objective.evaluate(masked.expand(x))))
+    assert found == pytest.approx([found[0]] * 3, rel=1e-6)
+
+
 def test_directions_that_matter_are_not_hidden():
     net = FeedForwardNetwork([2, 1])
     X = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])

@@ -1,10 +1,8 @@
-"""What the pictures share: colours, panels, and the names on their axes."""
+"""What all pictures share: colours and panels."""
 
 import numpy as np
 
-from lmmfit.mixed.columns import ArrayColumns, as_columns
-
-__all__ = ["COLOURS", "clear_frame", "columns_of", "panels", "response_of"]
+__all__ = ["COLOURS", "clear_frame", "panels"]
 
 # One colour a role in every picture; blue and orange stay apart for colour-blind eyes.
 COLOURS = {
@@ -27,7 +25,7 @@ def panels(ax, n_rows, n_columns, figsize, **shared):
     figsize : (float, float)
         Inches, for a new figure.
     **shared
-        ``sharex`` and ``sharey``.
+        Of ``subplots``: ``sharex``, ``sharey``, ``width_ratios``.
 
     Returns
     -------
@@ -74,51 +72,3 @@ def clear_frame(ax):
     """Leave only the lower and the left edge of a panel."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
-
-
-def columns_of(model, X):
-    """View X by columns, under the names that the model knows.
-
-    Parameters
-    ----------
-    model : LinearMixedModel
-        Fitted.
-    X : data frame or array-like of shape (n, n_features)
-
-    Returns
-    -------
-    PandasColumns, FrameColumns or ArrayColumns
-    """
-    columns = as_columns(X)
-    if columns is not None:
-        return columns
-    return ArrayColumns(np.asarray(X), getattr(model, "feature_names_in_", None))
-
-
-def response_of(model, y, n_rows):
-    """Values and name of the response.
-
-    Parameters
-    ----------
-    model : LinearMixedModel
-    y : array-like of shape (n_rows,)
-    n_rows : int
-
-    Returns
-    -------
-    values : ndarray of shape (n_rows,)
-    name : str
-
-    Raises
-    ------
-    ValueError
-        If y does not have one value for each row of X.
-    """
-    values = np.asarray(y, dtype=np.float64)
-    if values.shape != (n_rows,):
-        raise ValueError(f"y must have one value for each of the {n_rows} rows of X, got shape "
-                         f"{values.shape}.")  # fmt: skip
-    name = getattr(y, "name", None)
-    if name is None and hasattr(model, "formula_"):
-        name = model.formula_.split("~")[0].strip()
-    return values, str(name) if name is not None else "response"
