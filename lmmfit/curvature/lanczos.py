@@ -115,10 +115,11 @@ def _recursion(multiply, V, steps):
         diagonals[:, j] = np.sum(bases[:, j] * W, axis=1)
         if j == steps - 1:
             break
-        W = W.copy()
-        for basis, w in zip(bases, W, strict=True):
-            for _ in range(2):  # once is not always enough
-                w -= (basis[: j + 1] @ w) @ basis[: j + 1]
+        W = W - diagonals[:, j, None] * bases[:, j]
+        if j:
+            W -= sides[:, j - 1, None] * bases[:, j - 1]
+        for basis, w in zip(bases, W, strict=True):  # what rounding has left of the others
+            w -= (basis[: j + 1] @ w) @ basis[: j + 1]
         lengths = np.linalg.norm(W, axis=1)
         scale = max(scale, np.abs(diagonals[:, j]).max(), lengths.max())
         going = lengths > 1e-12 * scale  # otherwise the basis spans an invariant space

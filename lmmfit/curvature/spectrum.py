@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, lobpcg
 
 from lmmfit.curvature.estimates import check_probes
@@ -11,7 +12,7 @@ from lmmfit.curvature.estimates import check_probes
 __all__ = ["EigenPairs", "eigenpairs"]
 
 _DENSE = 300  # order up to which the whole decomposition is the fastest
-_ROUNDING = 1e-13
+_ROUNDING = 1e-12  # residual, relative to the largest eigenvalue met, that cannot be improved
 _NARROW, _WIDE = 30, 150  # vectors kept: the low end of a Hessian is dense and asks for more
 
 
@@ -28,7 +29,7 @@ class EigenPairs:
     residuals : ndarray of shape (k,)
         Lengths of ``H x - lambda x``: each value is at most that far from an eigenvalue.
     converged : ndarray of bool of shape (k,)
-        Whether the residual is within ``tol`` times the largest eigenvalue in size that was met.
+        Whether the residual is within ``tol`` times the largest value in size, or rounding.
     n_products : int
     method : str
 
@@ -72,8 +73,8 @@ def eigenpairs(operator, k=6, *, which="LA", method="auto", tol=1e-9, max_produc
         matrix.
         ``auto`` is dense up to order 300 or for a third of all pairs, Lanczos' method beyond.
     tol : float, default=1e-9
-        Residual that counts as converged, relative to the largest eigenvalue in size that was
-        met on the way.
+        Residual that counts as converged, relative to the largest in size of the eigenvalues
+        wanted; for values near zero, rounding relative to all of them.
     max_products : int, optional
         Products at most; by default 1000 for each pair.
     seed : int or numpy.random.Generator, default=0
@@ -156,7 +157,7 @@ def _measure(counted, vectors, scale, tol, method):
     values, rotation = np.linalg.eigh(0.5 * (Q.T @ HQ + HQ.T @ Q))
     vectors = Q @ rotation
     residuals = np.linalg.norm(HQ @ rotation - vectors * values, axis=0)
-    converged = residuals <= max(tol, _ROUNDING) * max(np.abs(values).max(), scale)
+    converged = residuals <= _goal(values, max(scale, np.abs(values).max()), tol)
     if not converged.all():
         worst = int(np.argmax(residuals))
         warnings.warn(
@@ -194,9 +195,10 @@ def _lanczos(counted, k, which, tol, most, rng):
         for n in range(kept + 1, room + 1):
             beta = _extend(counted, basis, T, n, rng)
             if n == room or (n > k and n % max(1, n // 10) == 0):
-                values, S = np.linalg.eigh(T[:n, :n], UPLO="U")
+                values, S = _ritz(T[:n, :n], kept)
                 wanted, scale = _chosen(values, k, which), np.abs(values).max()
-                if (beta * np.abs(S[-1, wanted]) <= 0.3 * tol * scale).all():
+                missed = beta * np.abs(S[-1, wanted])
+                if (missed <= 0.5 * _goal(values[wanted], scale, tol)).all():
                     return (S[:, wanted].T @ basis[:n]).T, scale
         if counted.n_products + room > most or room == size:
             return (S[:, wanted].T @ basis[:room]).T, scale
@@ -208,6 +210,18 @@ def _lanczos(counted, k, which, tol, most, rng):
         T[np.arange(kept), np.arange(kept)] = values[best]
 
 
+def _ritz(T, kept):
+    """Eigenvalues and vectors of T, which is tridiagonal before the first restart."""
+    if kept:
+        return np.linalg.eigh(T, UPLO="U")
+    return eigh_tridiagonal(np.diag(T), np.diag(T, 1))
+
+
+def _goal(values, scale, tol):
+    """Residual that counts as converged: that of the values wanted, but for rounding."""
+    return max(tol * np.abs(values).max(), _ROUNDING * scale)
+
+
 def _extend(counted, basis, T, n, rng):
     """The n-th column of T and the vector after it; returns the length of what was new."""
     known = basis[:n]
@@ -216,7 +230,7 @@ def _extend(counted, basis, T, n, rng):
     w = w - T[:n, n - 1] @ known
     w -= (known @ w) @ known  # once is not enough
     beta = np.linalg.norm(w)
-    if beta <= _ROUNDING * np.abs(T[:n, :n]).max():  # an invariant space: begin elsewhere
+    if beta <= 1e-14 * np.abs(T[:n, :n]).max():  # an invariant space: begin elsewhere
         beta, w = 0.0, rng.standard_normal(len(w))
         for _ in range(2):
             w -= (known @ w) @ known
@@ -236,16 +250,22 @@ def _lobpcg(counted, k, which, tol, most, rng):
     if 5 * k >= size:  # too few for its blocks
         return _dense(counted, k, which, tol, most, rng)
     guard = min(k + 2, size // 5)  # one or two more, which converge more slowly
-    start = rng.standard_normal((size, guard))
-    scale = np.linalg.norm(counted.matmat(start[:, :1])) / np.linalg.norm(start[:, 0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the residuals are measured and told later
-        values, vectors = lobpcg(
-            counted.as_scipy(), start, largest=which == "LA", tol=0.1 * tol * scale,
-            maxiter=max(1, most // guard),
-        )  # fmt: skip
-    order = np.argsort(values)
-    return vectors[:, order[-k:] if which == "LA" else order[:k]], scale
+    start = rng.standard_normal((size, 1))
+    scale = np.linalg.norm(counted.matmat(start)) / np.linalg.norm(start)
+    vectors, goal = rng.standard_normal((size, guard)), tol * scale
+    for _ in range(3):  # the values that the residual is to be small beside are known later
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the residuals are measured and told
+            values, vectors = lobpcg(
+                counted.as_scipy(), vectors, largest=which == "LA", tol=0.1 * goal,
+                maxiter=max(1, (most - counted.n_products) // guard),
+            )  # fmt: skip
+        order = np.argsort(values)
+        wanted = order[-k:] if which == "LA" else order[:k]
+        before, goal = goal, _goal(values[wanted], scale, tol)
+        if goal >= 0.5 * before or counted.n_products >= most:
+            break
+    return vectors[:, wanted], scale
 
 
 def _power(counted, k, which, tol, most, rng):
@@ -279,7 +299,8 @@ def _dominant(counted, found, shift, *, tol, most, rng):
         x /= np.linalg.norm(x)
         Hx = counted.matvec(x)
         value = x @ Hx
-        if np.linalg.norm(Hx - value * x) <= tol * max(abs(value), abs(shift)):
+        missed = np.linalg.norm(Hx - value * x)
+        if missed <= max(tol * abs(value), 1e-13 * abs(shift)):
             break
         if not np.any(Hx - shift * x):
             break
