@@ -41,7 +41,8 @@ class LaplacePosterior:
         R with ``R R'`` the inverse of the matrix of second derivatives; None for large networks.
     free : ndarray of shape (n_parameters, n_free) or None
         Directions that neither data nor penalty decide, such as the bias of a unit whose outputs
-        have no weight; they are left out.
+        have no weight. They are given the prior of the other parameters; without any penalty,
+        predictions that depend on them are refused.
     network : FeedForwardNetwork
     mask : ndarray of bool of shape (n_parameters,) or None
         Parameters that are not fixed at zero; covariance and root are of these.
@@ -70,7 +71,7 @@ class LaplacePosterior:
 
     @cached_property
     def covariance(self):
-        """Covariance of the parameters, (n_parameters, n_parameters); none along ``free``."""
+        """Covariance of the parameters, (n_parameters, n_parameters)."""
         if self.root is None:
             return self.sigma2 * solve_hessian(self._operator, np.eye(self._size), tol=1e-6).x
         return self.sigma2 * (self.root @ self.root.T)
@@ -111,7 +112,7 @@ class LaplacePosterior:
         if self.root is None:
             right = solve_hessian(self._operator, flat.T, tol=1e-6).x.T.reshape(n, k, size)
             return self.sigma2 * np.einsum("nip,njp->nij", jacobian, right)
-        if self.free.size:
+        if self.root.shape[1] < size:
             along = np.abs(flat @ self.free).max(axis=1)
             bad = along > 1e-5 * np.linalg.norm(flat, axis=1)
             if bad.any():
@@ -119,8 +120,7 @@ class LaplacePosterior:
                 raise ValueError(
                     f"the outputs of row {row} depend on a direction of the parameters that "
                     "neither the data nor a penalty decide: their variance is infinite. Train "
-                    "with an alpha above 0, and to a smaller tol: units that the penalty "
-                    "switches off must have come to zero."
+                    "with an alpha above 0."
                 )
         half = (flat @ self.root).reshape(n, k, -1)
         return self.sigma2 * np.einsum("nip,njp->nij", half, half)
@@ -171,7 +171,9 @@ def laplace_posterior(state, *, curvature="gauss-newton", sigma2=None):
     gamma = effective_parameters(state, curvature=curvature).value
     evidence = _log_evidence(state, sigma2, A)
     sigma2 = _noise(state, gamma) if sigma2 is None else float(sigma2)
-    objective = state.objective
+    objective, lent = state.objective, float(state.penalty.max(initial=0.0))
+    if root is not None and free.size and lent > 0:  # the prior of the others, for want of one
+        root = np.hstack([root, free / np.sqrt(lent)])
     return LaplacePosterior(
         objective.expand(state.theta), sigma2, gamma, evidence,
         curvature, root, free, objective.network, getattr(objective, "mask", None),
