@@ -289,6 +289,8 @@ class MaskedState:
         -------
         MaskedState
         """
+        if not hasattr(self.state, "single_precision"):
+            return self
         single = self.state.single_precision()
         return self if single is self.state else MaskedState(self.objective, single)
 
