@@ -114,12 +114,8 @@ def prune_copy(model, mask, theta=None):
     -------
     SecondOrderMLP
     """
-    mask, size = np.array(mask), len(model.theta_)
-    if mask.shape != (size,) or mask.dtype != bool:
-        raise ValueError(
-            f"mask must hold {size} booleans, True where a parameter is kept; got an array of "
-            f"{mask.dtype} of shape {mask.shape}."
-        )
+    size = len(model.theta_)
+    mask = curvature.check_mask(mask, size).copy()
     pruned = copy.deepcopy(model)
     pruned.mask = mask
     theta = np.where(mask, model.theta_ if theta is None else theta, 0.0)

@@ -11,8 +11,7 @@ from sklearn.utils._tags import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from lmmfit import optimize
-from lmmfit.curvature import HessianOperator
+from lmmfit import curvature, optimize
 from lmmfit.estimators._fitting import unchanged_on_error
 from lmmfit.estimators._learning import fit_network, learn_rows, prune_copy
 from lmmfit.estimators._network import check_rows, make_objective, row_weights, with_mask
@@ -384,7 +383,7 @@ class SecondOrderMLP(PosteriorMixin, CallbackSupportMixin, BaseEstimator):
             ``gauss_newton`` is the same for the generalised Gauss-Newton matrix.
         """
         objective = with_mask(self, self.objective(X, y, sample_weight))
-        return HessianOperator(objective.evaluate(objective.restrict(self.theta_)))
+        return curvature.HessianOperator(objective.evaluate(objective.restrict(self.theta_)))
 
     def objective(self, X, y, sample_weight=None):
         """The training objective on some data: a function of ``theta_``, for standardized data.

@@ -5,7 +5,7 @@ from scipy.special import ndtri
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from lmmfit.curvature import laplace_posterior
+from lmmfit import curvature as second_derivatives  # loaded when first asked for
 from lmmfit.estimators._network import make_objective, with_mask
 
 __all__ = ["PosteriorMixin", "predictive_std"]
@@ -70,7 +70,7 @@ class PosteriorMixin:
             If the matrix of second derivatives is not positive definite.
         """
         state = self.hessian_operator(X, y, sample_weight).state
-        self._posterior = laplace_posterior(state, curvature=curvature)
+        self._posterior = second_derivatives.laplace_posterior(state, curvature=curvature)
         return self
 
     @property
@@ -85,7 +85,7 @@ class PosteriorMixin:
                 )
             objective = with_mask(self, make_objective(self, *self._rows))
             state = objective.evaluate(objective.restrict(self.theta_))
-            self._posterior = laplace_posterior(state)
+            self._posterior = second_derivatives.laplace_posterior(state)
         return self._posterior
 
 

@@ -14,7 +14,7 @@ _HOMES = {
     "inverse": ("HessianSolution", "solve_hessian"),
     "lanczos": ("GaussRules", "lanczos_rules"),
     "layout": ("NetworkLayout",),
-    "masked": ("MaskedObjective", "MaskedState"),
+    "masked": ("MaskedObjective", "MaskedState", "check_mask"),
     "moments": ("PowerMoments", "chebyshev_moments", "skilling_moments"),
     "operator": ("HessianOperator", "StochasticHessian"),
     "perturbation": ("WeightPerturbation", "weight_perturbation"),

@@ -14,6 +14,7 @@ from lmmfit.curvature._boltzmann_kernels import (
     pair_moments,
     row_means,
 )
+from lmmfit.curvature._checks import as_directions
 
 __all__ = ["BoltzmannObjective", "BoltzmannState", "BoltzmannStatistics"]
 
@@ -257,12 +258,8 @@ class BoltzmannState:
 
     def _columns(self, v, change):
         """Moments of the change of the probabilities along each column, / T."""
-        v = np.asarray(v, dtype=np.float64)
         size = len(self.theta)
-        if v.shape[:1] != (size,) or v.ndim > 2:
-            raise ValueError(
-                f"v must have shape ({size},) or ({size}, m) for {size} weights, got {v.shape}."
-            )
+        v = as_directions(v, size, "weights", columns="m")
         result = np.empty((size, v.size // size))
         for column, part in enumerate(v.reshape(size, -1).T):
             D = self._D(part)

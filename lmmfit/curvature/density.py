@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmmfit.curvature.entropy import maximum_entropy
-from lmmfit.curvature.estimates import Estimate, average, check_probes
+from lmmfit.curvature.estimates import (
+    Estimate,
+    average,
+    check_probes,
+    is_stochastic,
+    rough_operator,
+)
 from lmmfit.curvature.lanczos import lanczos_rules, random_probes
 from lmmfit.curvature.moments import chebyshev_moments
 from lmmfit.curvature.spectrum import eigenpairs
@@ -185,11 +191,10 @@ def spectral_density(
         ))  # fmt: skip
     check_probes("n_products", steps, 2)
     bounds, before = _interval(operator, bounds, rng)
-    doubled = not getattr(operator, "is_stochastic", False)
+    doubled = not is_stochastic(operator)
     count = 2 * steps if doubled else steps + 1
     probes = random_probes(rng, operator.shape[0], n_probes)
-    rough = getattr(operator, "rough", operator)
-    moments = chebyshev_moments(rough, count, bounds, probes=probes)
+    moments = chebyshev_moments(rough_operator(operator), count, bounds, probes=probes)
     shares = _jackson(moments) if method == "chebyshev" else None
     if method == "skilling":
         weights, shares = _jackknife(moments)

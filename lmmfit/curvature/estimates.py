@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtrit
 
-__all__ = ["Estimate", "average", "check_probes", "rough_products"]
+__all__ = [
+    "Estimate",
+    "average",
+    "check_probes",
+    "dense_matrix",
+    "is_stochastic",
+    "random_signs",
+    "rough_operator",
+    "rough_products",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +126,65 @@ def check_probes(name, count, least):
         raise ValueError(f"{name} must be a whole number of at least {least}, got {count!r}.")
 
 
+def is_stochastic(operator):
+    """Whether each product of an operator comes from another batch.
+
+    Parameters
+    ----------
+    operator : HessianOperator or any linear operator
+
+    Returns
+    -------
+    bool
+    """
+    return getattr(operator, "is_stochastic", False)
+
+
+def random_signs(rng, size, count):
+    """Vectors of independent signs, +1 or -1.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    size, count : int
+
+    Returns
+    -------
+    ndarray of shape (size, count)
+    """
+    return rng.choice((-1.0, 1.0), size=(size, count))
+
+
+def dense_matrix(operator):
+    """The matrix behind an operator, from its products; symmetric to the last bit.
+
+    Parameters
+    ----------
+    operator : HessianOperator
+        Anything with ``shape`` and ``matmat`` of a symmetric matrix.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+    """
+    H = np.asarray(operator.matmat(np.eye(operator.shape[0])), dtype=np.float64)
+    return 0.5 * (H + H.T)
+
+
+def rough_operator(operator):
+    """The operator with products in single precision, where it offers them.
+
+    Parameters
+    ----------
+    operator : HessianOperator or any linear operator
+
+    Returns
+    -------
+    linear operator
+    """
+    return getattr(operator, "rough", operator)
+
+
 def rough_products(operator):
     """Products for estimates: in single precision where the operator offers it, as doubles.
 
@@ -130,5 +198,5 @@ def rough_products(operator):
     callable
         V -> H V.
     """
-    rough = getattr(operator, "rough", operator)
+    rough = rough_operator(operator)
     return lambda V: np.asarray(rough.matmat(V), dtype=np.float64)

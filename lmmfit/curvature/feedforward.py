@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmfit.curvature._checks import as_table, check_weights
 from lmmfit.curvature.activations import ACTIVATIONS, CODES
 from lmmfit.curvature.layout import NetworkLayout
 from lmmfit.curvature.losses import Loss, make_loss
@@ -180,10 +181,7 @@ class FeedForwardNetwork:
         self.loss_function.check(Y)
         weight = np.ones(len(X)) if sample_weight is None else sample_weight
         weight = self._check_array(weight, "sample_weight", 1, dtype, len(X)).reshape(-1)
-        if (weight < 0).any():
-            row = int(np.argmax(weight < 0))
-            raise ValueError(f"sample_weight is negative in row {row}: {weight[row]:.6g}.")
-        return NetworkObjective(self, X, Y, weight)
+        return NetworkObjective(self, X, Y, check_weights(weight))
 
     def predict(self, theta, X):
         """Outputs of the network.
@@ -243,19 +241,7 @@ class FeedForwardNetwork:
         return theta
 
     def _check_array(self, array, name, columns, dtype, rows=None):
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got an array of {array.dtype}.")
-        if array.ndim == 1 and columns == 1:
-            array = array[:, None]
-        if array.ndim != 2 or array.shape[1] != columns or array.shape[0] != (rows or len(array)):
-            wanted = f"({rows or 'n'}, {columns})"
-            raise ValueError(
-                f"{name} must have shape {wanted} for layer_sizes={self.layer_sizes}, "
-                f"got {array.shape}."
-            )
-        if len(array) == 0:
-            raise ValueError(f"{name} has no rows.")
+        array = as_table(array, name, columns, rows, f"layer_sizes={self.layer_sizes}")
         array = np.require(array, dtype, ["C", "W"])
         if not np.isfinite(array).all():
             row, column = np.argwhere(~np.isfinite(array))[0]

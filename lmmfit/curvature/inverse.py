@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmmfit.curvature.estimates import is_stochastic
+
 __all__ = ["HessianSolution", "solve_hessian"]
 
 _CURVED = 1e-12  # curvature, relative to a product's length, that rounding may turn negative
@@ -125,7 +127,7 @@ def solve_hessian(operator, b, *, method="cg", damping=0.0, tol=1e-8, max_produc
         raise ValueError(f"b is {b[at]} at {at[0] if b.ndim == 1 else at}.")
     if method not in _METHODS:
         raise ValueError(f"method={method!r} is none of {', '.join(_METHODS)}.")
-    if getattr(operator, "is_stochastic", False):
+    if is_stochastic(operator):
         raise ValueError(
             "each product of this operator comes from another batch: solve with the operator of "
             "all rows."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from lmmfit.curvature.estimates import check_probes, rough_products
+from lmmfit.curvature.estimates import check_probes, is_stochastic, random_signs, rough_products
 
 __all__ = ["GaussRules", "lanczos_rules", "random_probes"]
 
@@ -70,7 +70,7 @@ def lanczos_rules(operator, *, n_probes=10, n_steps=50, seed=0):
     """
     check_probes("n_probes", n_probes, 1)
     check_probes("n_steps", n_steps, 1)
-    if getattr(operator, "is_stochastic", False):
+    if is_stochastic(operator):
         raise ValueError(
             "Lanczos' recursion needs the same matrix in each product, and each product of this "
             "operator comes from another batch: use method='chebyshev' or 'skilling'."
@@ -100,7 +100,7 @@ def random_probes(rng, size, count):
     -------
     ndarray of shape (size, count)
     """
-    return rng.choice((-1.0, 1.0), size=(size, count)) / np.sqrt(size)
+    return random_signs(rng, size, count) / np.sqrt(size)
 
 
 def _recursion(multiply, V, steps):

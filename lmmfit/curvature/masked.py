@@ -4,7 +4,42 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["MaskedObjective", "MaskedState"]
+from lmmfit.curvature._checks import as_directions
+
+__all__ = ["MaskedObjective", "MaskedState", "check_mask"]
+
+
+def check_mask(mask, size):
+    """Refuse what is no mask of the parameters.
+
+    Parameters
+    ----------
+    mask : array-like of bool of shape (size,)
+        True where a parameter is kept.
+    size : int
+
+    Returns
+    -------
+    ndarray of bool of shape (size,)
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or it holds no booleans.
+
+    Examples
+    --------
+    >>> from lmmfit.curvature import check_mask
+    >>> check_mask([True, False], 2)
+    array([ True, False])
+    """
+    mask = np.asarray(mask)
+    if mask.shape != (size,) or mask.dtype != bool:
+        raise ValueError(
+            f"mask must hold {size} booleans, True where a parameter is kept; got an array of "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    return mask
 
 
 class MaskedObjective:
@@ -45,13 +80,7 @@ class MaskedObjective:
     """
 
     def __init__(self, objective, mask):
-        mask = np.asarray(mask)
-        size = objective.n_parameters
-        if mask.shape != (size,) or mask.dtype != bool:
-            raise ValueError(
-                f"mask must hold {size} booleans, True where a parameter is kept; got an array of "
-                f"{mask.dtype} of shape {mask.shape}."
-            )
+        mask = check_mask(mask, objective.n_parameters)
         if not mask.any():
             raise ValueError("mask keeps no parameter.")
         self.objective, self.mask = objective, mask
@@ -295,8 +324,5 @@ class MaskedState:
         return self if single is self.state else MaskedState(self.objective, single)
 
     def _expand(self, v):
-        v = np.asarray(v)
-        if v.shape[:1] != (self.objective.n_parameters,) or v.ndim > 2:
-            size = self.objective.n_parameters
-            raise ValueError(f"v must have shape ({size},) or ({size}, k), got {v.shape}.")
-        return self.objective.expand(v)
+        o = self.objective
+        return o.expand(as_directions(v, o.n_parameters, "kept parameters", o.dtype))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmfit.curvature.estimates import check_probes
+from lmmfit.curvature.estimates import check_probes, is_stochastic, random_signs
 
 __all__ = ["PowerMoments", "chebyshev_moments", "skilling_moments"]
 
@@ -77,12 +77,12 @@ def skilling_moments(operator, n_products, *, start=None, seed=0):
     check_probes("n_products", n_products, 1)
     size = operator.shape[0]
     rng = np.random.default_rng(seed)
-    v = rng.choice((-1.0, 1.0), size=size) if start is None else np.asarray(start, dtype=float)
+    v = random_signs(rng, size, 1)[:, 0] if start is None else np.asarray(start, dtype=float)
     if v.shape != (size,) or not v.any():
         raise ValueError(f"start must be a vector of length {size} that is not zero.")
     v = v / np.linalg.norm(v)
     left = _powers(operator, v, n_products)
-    right = _powers(operator, v, n_products) if _is_stochastic(operator) else left
+    right = _powers(operator, v, n_products) if is_stochastic(operator) else left
     moments = [left[k // 2] @ right[k - k // 2] for k in range(2 * n_products + 1)]
     gram = left @ right.T
     scale = np.sqrt(np.abs(np.diag(gram)))
@@ -140,7 +140,7 @@ def chebyshev_moments(operator, n_moments, bounds, *, probes):
     def multiply(V):
         return (np.asarray(operator.matmat(V), dtype=np.float64) - centre * V) / half
 
-    doubled = not _is_stochastic(operator)
+    doubled = not is_stochastic(operator)
     moments = np.empty((probes.shape[1], n_moments))
     before, now = probes, multiply(probes)
     moments[:, 0], moments[:, 1] = np.sum(before * before, axis=0), np.sum(before * now, axis=0)
@@ -158,10 +158,6 @@ def chebyshev_moments(operator, n_moments, bounds, *, probes):
         else:
             moments[:, k] = np.sum(probes * now, axis=0)
     return moments
-
-
-def _is_stochastic(operator):
-    return getattr(operator, "is_stochastic", False)
 
 
 def _powers(operator, v, count):

@@ -5,6 +5,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from lmmfit.curvature.estimates import dense_matrix
+
 __all__ = ["HessianOperator", "StochasticHessian"]
 
 _LARGEST = 20_000  # order up to which the matrix may be formed: 3 GB
@@ -146,8 +148,7 @@ class HessianOperator(LinearOperator):
                 f"the matrix would have {size} x {size} elements: use products, eigsh, density, "
                 "trace, diagonal or solve instead."
             )
-        H = self.matmat(np.eye(size))
-        return 0.5 * (H + H.T)
+        return dense_matrix(self)
 
     def eigsh(self, k=6, which="LA", *, method="auto", tol=1e-9, max_products=None, seed=0):
         """Largest or smallest eigenvalues: see :func:`eigenpairs`.

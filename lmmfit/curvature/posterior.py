@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtri
 from scipy.sparse.linalg import LinearOperator
 
-from lmmfit.curvature.estimates import Estimate, average
+from lmmfit.curvature.estimates import Estimate, average, random_signs
 from lmmfit.curvature.inverse import solve_hessian
 from lmmfit.curvature.operator import HessianOperator
 from lmmfit.curvature.traces import estimate_logdet
@@ -168,7 +168,7 @@ def laplace_posterior(state, *, curvature="gauss-newton", sigma2=None):
     """
     A = _matrix(state, curvature)
     root, free = _inverse_root(A)
-    gamma = effective_parameters(state, curvature=curvature).value
+    gamma = _gamma(state, curvature, root)
     evidence = _log_evidence(state, sigma2, A)
     sigma2 = _noise(state, gamma) if sigma2 is None else float(sigma2)
     objective, lent = state.objective, float(state.penalty.max(initial=0.0))
@@ -238,6 +238,13 @@ def effective_parameters(state, *, method="mackay", curvature="gauss-newton", se
     return Estimate(float(value), 0.0, size)
 
 
+def _gamma(state, curvature, root):
+    """MacKay's number of parameters; an estimate where there is no root."""
+    if root is None:
+        return effective_parameters(state, curvature=curvature).value
+    return _decided(state, root)
+
+
 def _decided(state, root):
     """Sum over the directions of what the penalty does not decide."""
     return float(root.shape[1] - np.sum(state.penalty[:, None] * root**2))
@@ -245,7 +252,7 @@ def _decided(state, root):
 
 def _estimate(state, method, curvature, rng):
     """Hutchinson's estimate of the trace of A^{-1} D."""
-    signs = rng.choice((-1.0, 1.0), size=(len(state.theta), _PROBES))
+    signs = random_signs(rng, len(state.theta), _PROBES)
     data = "gauss-newton" if method == "moody" else curvature
     product = HessianOperator(state, data).matmat(signs) - state.penalty[:, None] * signs
     solution = solve_hessian(HessianOperator(state, curvature), product, tol=1e-6)
@@ -290,10 +297,7 @@ def evidence_alpha(state, curvature="gauss-newton"):
     if not held.any():
         raise ValueError("the network has no penalty: give it an alpha above 0 to begin from.")
     root, free = _inverse_root(_matrix(state, curvature))
-    if root is None:
-        gamma, n_free = effective_parameters(state, curvature=curvature).value, 0
-    else:
-        gamma, n_free = _decided(state, root), free.shape[1]
+    gamma, n_free = _gamma(state, curvature, root), 0 if root is None else free.shape[1]
     # Of gamma, the part that a penalty holds: free directions are not in it.
     decided = max(gamma - (np.sum(~held) - n_free), 1e-12)
     squares = float(state.theta[held] @ state.theta[held])

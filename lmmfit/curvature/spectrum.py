@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, lobpcg
 
-from lmmfit.curvature.estimates import check_probes
+from lmmfit.curvature.estimates import check_probes, dense_matrix, is_stochastic
 
 __all__ = ["EigenPairs", "eigenpairs"]
 
@@ -117,7 +117,7 @@ def eigenpairs(operator, k=6, *, which="LA", method="auto", tol=1e-9, max_produc
         raise ValueError(f"k={k} eigenvalues of a matrix of order {size}.")
     if which not in ("LA", "SA", "LM", "BE"):
         raise ValueError(f"which={which!r} is none of LA, SA, LM, BE.")
-    if getattr(operator, "is_stochastic", False):
+    if is_stochastic(operator):
         raise ValueError(
             "each product of this operator comes from another batch, which has other eigenvalues: "
             "lmmfit.optimize.EigenvalueRate averages over batches."
@@ -180,8 +180,7 @@ def _chosen(values, k, which):
 
 
 def _dense(counted, k, which, tol, most, rng):
-    H = counted.matmat(np.eye(counted.shape[0]))
-    values, vectors = np.linalg.eigh(0.5 * (H + H.T))
+    values, vectors = np.linalg.eigh(dense_matrix(counted))
     return vectors[:, _chosen(values, k, which)], np.abs(values).max()
 
 

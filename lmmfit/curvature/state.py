@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmfit.curvature._checks import as_directions
 from lmmfit.curvature._kernels import add_bias, back_propagate, multiply, root_rows
 from lmmfit.curvature._lanes import scratch
 from lmmfit.curvature.activations import activate
@@ -281,12 +282,8 @@ class NetworkState:
         return o.lanes.run(task, layout.n_parameters, o.dtype)
 
     def _product(self, v, exact):
-        o, size = self.objective, len(self.theta)
-        v = np.asarray(v, dtype=o.dtype)
-        if v.shape[:1] != (size,) or v.ndim > 2:
-            raise ValueError(
-                f"v must have shape ({size},) or ({size}, k) for {size} parameters, got {v.shape}."
-            )
+        o = self.objective
+        v = as_directions(v, len(self.theta), "parameters", o.dtype)
         self.gradient  # noqa: B018
         penalty = self.penalty
         if v.ndim == 1:

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
+from lmmfit.curvature._checks import as_table, check_weights
 from lmmfit.curvature.activations import ACTIVATIONS
 from lmmfit.curvature.losses import Loss, make_loss
 from lmmfit.curvature.unit_state import UnitObjective
@@ -213,24 +214,11 @@ class UnitTopology:
             raise ValueError(str(error).replace(" of Y has ", " of D has ")) from None
         weight = np.ones(len(I)) if sample_weight is None else sample_weight
         weight = self._check_array(weight, "sample_weight", 1, len(I)).reshape(-1)
-        if (weight < 0).any():
-            row = int(np.argmax(weight < 0))
-            raise ValueError(f"sample_weight is negative in row {row}: {weight[row]:.6g}.")
-        return I, D, weight
+        return I, D, check_weights(weight)
 
     def _check_array(self, array, name, columns, rows=None):
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got an array of {array.dtype}.")
-        if array.ndim == 1 and columns == 1:
-            array = array[:, None]
-        if array.ndim != 2 or array.shape[1] != columns or array.shape[0] != (rows or len(array)):
-            raise ValueError(
-                f"{name} must have shape ({rows or 'n'}, {columns}) for {self.n_units} units, "
-                f"{len(self.output_units)} of them outputs; got {array.shape}."
-            )
-        if len(array) == 0:
-            raise ValueError(f"{name} has no rows.")
+        context = f"{self.n_units} units, {len(self.output_units)} of them outputs"
+        array = as_table(array, name, columns, rows, context)
         array = np.ascontiguousarray(array, dtype=np.float64)
         if not np.isfinite(array).all():
             row, column = np.argwhere(~np.isfinite(array))[0]

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from lmmfit.curvature.estimates import Estimate, average, check_probes, rough_products
+from lmmfit.curvature.estimates import (
+    Estimate,
+    average,
+    check_probes,
+    dense_matrix,
+    is_stochastic,
+    random_signs,
+    rough_products,
+)
 from lmmfit.curvature.lanczos import lanczos_rules
 
 __all__ = ["estimate_diagonal", "estimate_logdet", "estimate_trace"]
@@ -58,17 +66,17 @@ def estimate_trace(operator, *, method="xtrace", n_products=100, seed=0):
     """
     rng = _begin(operator, method, n_products, seed)
     size = operator.shape[0]
-    if size <= n_products and not _is_stochastic(operator):
+    if size <= n_products and not is_stochastic(operator):
         return Estimate(float(np.trace(operator.matmat(np.eye(size)))), 0.0, size)
     multiply = rough_products(operator)
     if method == "hutchinson":
-        signs = _signs(rng, size, n_products)
+        signs = random_signs(rng, size, n_products)
         return average(_quadratic(signs, multiply(signs)), n_products)
     if method == "hutch++":
         third = n_products // 3
-        Q = np.linalg.qr(multiply(_signs(rng, size, third)))[0]
+        Q = np.linalg.qr(multiply(random_signs(rng, size, third)))[0]
         known = float(np.sum(Q * multiply(Q)))
-        rest = _signs(rng, size, n_products - 2 * third)
+        rest = random_signs(rng, size, n_products - 2 * third)
         rest -= Q @ (Q.T @ rest)
         samples = _quadratic(rest, multiply(rest))
         return average(known + samples, n_products)
@@ -135,22 +143,22 @@ def estimate_diagonal(operator, *, method="xtrace", n_products=100, seed=0):
     """
     rng = _begin(operator, method, n_products, seed)
     size = operator.shape[0]
-    if size <= n_products and not _is_stochastic(operator):
+    if size <= n_products and not is_stochastic(operator):
         return Estimate(np.diag(operator.matmat(np.eye(size))).copy(), np.zeros(size), size)
     multiply = rough_products(operator)
     if method == "hutchinson":
-        signs = _signs(rng, size, n_products)
+        signs = random_signs(rng, size, n_products)
         return average((signs * multiply(signs)).T, n_products)
     if method == "hutch++":
         third = n_products // 3
-        Q = np.linalg.qr(multiply(_signs(rng, size, third)))[0]
+        Q = np.linalg.qr(multiply(random_signs(rng, size, third)))[0]
         known = np.sum(Q * multiply(Q), axis=1)
-        signs = _signs(rng, size, n_products - 2 * third)
+        signs = random_signs(rng, size, n_products - 2 * third)
         product = multiply(signs)
         product -= Q @ (Q.T @ product)
         return average(known + (signs * product).T, n_products)
     m = n_products // 2
-    signs = _signs(rng, size, m)
+    signs = random_signs(rng, size, m)
     Q, R, S = _leave_one_out(multiply(signs))
     Z, parts = multiply(Q), Q @ S
     known = np.sum(Q * Z, axis=1)[:, None] - parts * (Z @ S)
@@ -214,8 +222,7 @@ def estimate_logdet(operator, *, damping=0.0, method="auto", n_probes=10, n_step
     if method == "auto":
         method = "dense" if size <= _DENSE else "lanczos"
     if method == "dense":
-        H = operator.matmat(np.eye(size))
-        values = np.linalg.eigvalsh(0.5 * (H + H.T)) + damping
+        values = np.linalg.eigvalsh(dense_matrix(operator)) + damping
         _check_positive(values.min(), values.max(), damping)
         return Estimate(float(np.log(values).sum()), 0.0, size)
     rules = lanczos_rules(operator, n_probes=n_probes, n_steps=n_steps, seed=seed)
@@ -238,21 +245,13 @@ def _check_positive(smallest, largest, damping):
 def _begin(operator, method, n_products, seed):
     if method not in ("xtrace", "hutch++", "hutchinson"):
         raise ValueError(f"method={method!r} is none of xtrace, hutch++, hutchinson.")
-    if method != "hutchinson" and _is_stochastic(operator):
+    if method != "hutchinson" and is_stochastic(operator):
         raise ValueError(
             f"method={method!r} multiplies by products, and each product of this operator comes "
             "from another batch: use method='hutchinson'."
         )
     check_probes("n_products", n_products, 6)
     return np.random.default_rng(seed)
-
-
-def _is_stochastic(operator):
-    return getattr(operator, "is_stochastic", False)
-
-
-def _signs(rng, size, count):
-    return rng.choice((-1.0, 1.0), size=(size, count))
 
 
 def _quadratic(V, HV):

@@ -4,6 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
+from lmmfit.curvature._checks import as_directions
+
 __all__ = ["UnitObjective", "UnitState", "WeightState"]
 
 _WIDE = 2**21  # numbers in one array of a block when several directions share a product
@@ -260,11 +262,7 @@ class WeightState:
         return self.unit_state.gauss_newton_matrix()
 
     def _spread(self, v):
-        v, size = np.asarray(v, dtype=np.float64), len(self.theta)
-        if v.shape[:1] != (size,) or v.ndim > 2:
-            raise ValueError(
-                f"v must have shape ({size},) or ({size}, k) for {size} weights, got {v.shape}."
-            )
+        v = as_directions(v, len(self.theta), "weights")
         return self.unit_state.objective.network.unpack(v)
 
 
