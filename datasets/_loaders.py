@@ -10,6 +10,7 @@ __all__ = [
     "load_dyestuff2",
     "load_insteval",
     "load_machines",
+    "load_nile",
     "load_oats",
     "load_orthodont",
     "load_pastes",
@@ -388,3 +389,37 @@ def load_insteval(*, return_X_y=False, as_frame=False):
     (2972, 1128)
     """
     return load_table("InstEval", return_X_y=return_X_y, as_frame=as_frame)
+
+
+def load_nile(*, return_X_y=False, as_frame=False):
+    """Load the annual flow of the Nile at Aswan, 100 rows.
+
+    Flows (10^8 cubic metres) from 1871 to 1970, with a fall of the level about 1899: the classic
+    example of a local level model and its Kalman filter.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas objects. Without it ``data`` is a float64 array.
+
+    Returns
+    -------
+    Bunch or (data, target)
+        With ``data`` (the years), ``target`` (the flows), ``frame`` (both together, or None),
+        ``feature_names``, ``target_names``, ``categories`` (empty), ``DESCR`` and ``filename``.
+
+    Raises
+    ------
+    ImportError
+        If ``as_frame=True`` and pandas is not installed.
+
+    Examples
+    --------
+    >>> from lmmfit.datasets import load_nile
+    >>> nile = load_nile()
+    >>> nile.data[[0, -1], 0].tolist(), round(float(nile.target.mean()), 2)
+    ([1871.0, 1970.0], 919.35)
+    """
+    return load_table("Nile", return_X_y=return_X_y, as_frame=as_frame)

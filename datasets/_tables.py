@@ -62,6 +62,7 @@ TABLES = {
     table.name: table
     for table in (
         Table("sleepstudy", "Reaction", ("Days", "Subject"), ("Subject",)),
+        Table("Nile", "volume", ("year",), ()),
         Table("Dyestuff", "Yield", ("Batch",), ("Batch",)),
         Table("Dyestuff2", "Yield", ("Batch",), ("Batch",)),
         Table("Penicillin", "diameter", ("plate", "sample"), ("plate", "sample")),
