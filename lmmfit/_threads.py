@@ -5,10 +5,12 @@ are shared its spinning can cost twenty times the work.
 """
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
-__all__ = ["one_blas_thread", "worker_threads"]
+__all__ = ["blas_threads_for", "one_blas_thread", "worker_threads"]
+
+_LARGE = 1000  # order from which products of dense matrices gain from threads
 
 _limited = 0  # loops within which BLAS is limited already: asking again would cost 20 microseconds
 
@@ -46,6 +48,30 @@ def one_blas_thread():
             yield
         finally:
             _limited -= 1
+
+
+def blas_threads_for(order, *, sparse=False):
+    """Context in which BLAS uses one thread, unless dense matrices are large.
+
+    Parameters
+    ----------
+    order : int
+    sparse : bool, default=False
+        Whether the matrices of that order are sparse.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit._threads import blas_threads_for
+    >>> with blas_threads_for(3):
+    ...     float(np.trace(np.eye(3) @ np.eye(3)))
+    3.0
+    """
+    return one_blas_thread() if sparse or order < _LARGE else nullcontext()
 
 
 def worker_threads():
