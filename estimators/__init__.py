@@ -3,5 +3,6 @@
 from lmmfit.estimators._formula import lmm
 from lmmfit.estimators._mixed import LinearMixedModel
 from lmmfit.estimators._mlp import SecondOrderMLP
+from lmmfit.estimators._riccati import RiccatiFilter
 
-__all__ = ["LinearMixedModel", "SecondOrderMLP", "lmm"]
+__all__ = ["LinearMixedModel", "RiccatiFilter", "SecondOrderMLP", "lmm"]
