@@ -25,6 +25,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks linalg
 	$(BIN)/python -m benchmarks mlp
 	$(BIN)/python -m benchmarks hessian
+	$(BIN)/python -m benchmarks riccati
 
 # Each extra leaves a stamp, so that the second call has nothing to install.
 $(VENV)/.%: pyproject.toml | $(BIN)/python

@@ -9,6 +9,7 @@ SUITES = {
     "crossed": "several grouping factors, inference, many responses; who is right",
     "mlp": "networks: products with the Hessian, optimisers, what a fit reaches in a given time",
     "hessian": "what can be asked of a Hessian: eigenvalues, trace, density, products, inverse",
+    "riccati": "Riccati equations of both signs, a steel rail, filters of long series",
     "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

@@ -7,7 +7,12 @@ import numpy as np
 
 import lmmfit
 from benchmarks._case import Operation
-from benchmarks.adapters import _lmmfit_hessian, _lmmfit_linalg, _lmmfit_networks
+from benchmarks.adapters import (
+    _lmmfit_hessian,
+    _lmmfit_linalg,
+    _lmmfit_networks,
+    _lmmfit_riccati,
+)
 from lmmfit import LinearMixedModel
 
 DISTRIBUTIONS = ("lmmfit", "numpy", "scipy", "numba", "scikit-learn", "pandas", "formulaic")
@@ -222,4 +227,5 @@ VARIANTS = {
     **_lmmfit_hessian.VARIANTS,
     **_lmmfit_linalg.VARIANTS,
     **_lmmfit_networks.VARIANTS,
+    **_lmmfit_riccati.VARIANTS,
 }

@@ -1,4 +1,4 @@
-"""SciPy's linear algebra, the LAPACK routines below it, and its L-BFGS."""
+"""SciPy's linear algebra, the LAPACK routines below it, its L-BFGS, and its Riccati equations."""
 
 from functools import partial
 
@@ -7,6 +7,7 @@ import scipy.linalg
 import scipy.optimize
 from scipy.linalg import lapack
 
+from benchmarks import _riccati_runs
 from benchmarks._case import drop
 from benchmarks._network_runs import runs
 from benchmarks._networks import network
@@ -92,6 +93,23 @@ def bounds(problem):
     return {"solve, no bound": lambda: drop(scipy.linalg.solve(a, b))}
 
 
+def care(problem):
+    """Solve a continuous Riccati equation by the QZ algorithm."""
+    A, B, C, sign = _riccati_runs.dense_system(problem)
+    Q, R = C.T @ C, -sign * np.eye(B.shape[1])
+
+    def solve():
+        return scipy.linalg.solve_continuous_are(A, B, Q, R)
+
+    return _riccati_runs.solution(problem, solve, lambda X: (X, {}), "solve_continuous_are")
+
+
+def _known(problem, solver):
+    """Solve an example of a Riccati equation whose solution is known."""
+    *matrices, S = _riccati_runs.example(problem)
+    return _riccati_runs.accuracy(problem, lambda: solver(*matrices, s=S if S.any() else None))
+
+
 def _lbfgs(problem):
     """Minimise with lmmfit's own value and gradient, to the last decrease."""
     objective = network(problem).objective(problem.arrays["X"], problem.arrays["Y"])
@@ -126,5 +144,8 @@ VARIANTS = {
     "dense": dense,
     "least_squares": least_squares,
     "bounds": bounds,
+    "care": care,
+    "known_care": partial(_known, solver=scipy.linalg.solve_continuous_are),
+    "known_dare": partial(_known, solver=scipy.linalg.solve_discrete_are),
     "lbfgs": partial(runs, descent=_lbfgs, name="l-bfgs-b"),
 }

@@ -1,10 +1,11 @@
-"""statsmodels' MixedLM, through its formulas and through arrays."""
+"""statsmodels: MixedLM through its formulas and through arrays, and its Kalman filter."""
 
 import numpy as np
 import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from benchmarks._case import Operation, Unsupported
+from benchmarks.adapters import _statsmodels_filters
 
 DISTRIBUTIONS = ("statsmodels", "patsy", "pandas", "numpy", "scipy")
 
@@ -88,4 +89,4 @@ def _uncorrelated(model):
     )
 
 
-VARIANTS = {"formula": formula, "arrays": arrays, "many": many}
+VARIANTS = {"formula": formula, "arrays": arrays, "many": many} | _statsmodels_filters.VARIANTS
