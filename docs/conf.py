@@ -78,6 +78,7 @@ _ROUTING = (
     "set_partial_fit_request",
     "set_predict_request",
     "set_score_request",
+    "set_transform_request",
 )
 
 
