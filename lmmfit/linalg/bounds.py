@@ -122,14 +122,15 @@ def solve_with_bounds(A, b, *, refine=True):
 
     Examples
     --------
-    The Hilbert matrix of order 8 has a condition number of 1.5e10.
+    The Hilbert matrix of order 8 has a condition number of 1.5e10, which costs up to ten of
+    sixteen digits; how many depends on the order in which a processor adds.
 
     >>> import numpy as np
     >>> from lmmfit.linalg import solve_with_bounds
     >>> A = 1.0 / (np.arange(8)[:, None] + np.arange(8) + 1.0)
     >>> plain = solve_with_bounds(A, A.sum(axis=1), refine=False)
-    >>> plain.digits
-    8
+    >>> 5 <= plain.digits <= 10
+    True
     >>> refined = solve_with_bounds(A, A.sum(axis=1))
     >>> refined.digits, bool((refined.error_bound <= 1.2e-16 * abs(refined.x)).all())
     (15, True)

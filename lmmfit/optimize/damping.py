@@ -63,10 +63,9 @@ class Damping:
             return self._backtrack(run, descent)
         while True:
             steps, promised = descent.damped(run, m.damping)
-            if steps:
-                x = run.x + steps[0]
-                if not promised > 0.0 or np.array_equal(x, run.x):
-                    return ROUNDING
+            if steps and np.array_equal(x := run.x + steps[0], run.x):
+                return ROUNDING
+            if steps and promised > 0.0:  # else its equations had no digit left: damp them more
                 trial = run.evaluate(x)
                 kept = run.decrease(trial, x, promised)
                 if kept > 0.0:

@@ -215,7 +215,7 @@ def test_gauss_rules_are_exact_for_polynomials():
     for k in range(12):
         moment = np.sum(rules.weights * rules.nodes**k, axis=1)
         wanted = np.sum(probes * (np.linalg.matrix_power(H, k) @ probes), axis=0)
-        assert moment == pytest.approx(wanted, abs=1e-12)
+        assert moment == pytest.approx(wanted, rel=1e-12, abs=1e-12)
 
 
 def test_powers_lose_all_digits_and_lanczos_none(digits):

@@ -97,7 +97,7 @@ def test_joint_least_squares_are_exact_for_the_hessian_of_equation_26(antithetic
     )  # fmt: skip
     np.testing.assert_allclose(found.gradient, G, atol=1e-12)
     np.testing.assert_allclose(found.hessian_vector_product, z, atol=1e-12)
-    assert found.product_error.max() < 1e-12
+    assert found.product_error.max() < 1e-11
 
 
 @pytest.mark.parametrize("part", ["gradient", "hessian_vector_product"])

@@ -61,6 +61,8 @@ def test_a_deep_linear_network_reaches_its_minimum(name, deep_linear, starts):
     for x in starts(objective, 10):
         result = minimize(objective, x, optimizer, tol=1e-7, max_iter=50_000)
         assert result.value == pytest.approx(best, rel=1e-10)
+        if name in ("lm", "lm, dual"):  # their equations lose all digits where damping is least
+            assert "within tol" in result.reason
 
 
 @pytest.mark.parametrize("name", [n for n in SECOND_ORDER if n not in ("lm, straight",)])
