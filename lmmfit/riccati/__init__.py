@@ -47,6 +47,7 @@ _HOMES = {
         "check_shifts",
         "cycle_shifts",
         "geometric_shifts",
+        "named_shifts",
         "penzl_shifts",
         "quick_shift",
         "single_shift",

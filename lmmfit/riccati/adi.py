@@ -5,15 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmfit.riccati.factor_iteration import cfqadi
-from lmmfit.riccati.hamiltonian_shifts import HamiltonianShifts
+from lmmfit.riccati.hamiltonian_shifts import factor_shifts
 from lmmfit.riccati.lyapunov_solution import LyapunovSolution, lyapunov_residual
 from lmmfit.riccati.shifted_solver import ShiftedSolver
-from lmmfit.riccati.shifts import cycle_shifts, penzl_shifts, single_shift
+from lmmfit.riccati.shifts import cycle_shifts, named_shifts
 
-__all__ = ["residual_shifts", "solve_by_adi", "solve_by_cfadi"]
-
-_MOST = 4  # times the columns that shifts are projected on at first, which more do not help
-_FLAT = 1e-10  # real part, relative to the size, of a shift that damps nothing
+__all__ = ["solve_by_adi", "solve_by_cfadi"]
 
 
 def solve_by_adi(A, C, E, shifts, tol, max_iter):
@@ -41,8 +38,8 @@ def solve_by_adi(A, C, E, shifts, tol, max_iter):
     the fast solution of algebraic Riccati equations. ISPACS 2005, equations 3 to 5.
     """
     n = A.shape[0]
-    chosen = _chosen_shifts(A, C, E, "penzl" if isinstance(shifts, str) and shifts == "auto"
-                            else shifts)  # fmt: skip
+    by_name = isinstance(shifts, str) and shifts == "auto"
+    chosen = named_shifts(A, np.zeros((n, 0)), C, -1, "penzl" if by_name else shifts, E=E)
     following, solver = cycle_shifts(chosen), ShiftedSolver(A, E, kept=2 * len(chosen))
     it = _Steps([], [])
     W, R, CC = np.zeros((n, n)), C.T, C.T @ C
@@ -102,57 +99,7 @@ def solve_by_cfadi(A, C, E, shifts, tol, max_iter):
     Li, J.-R. and White, J. (2004). Low-rank solution of Lyapunov equations. SIAM Review 46(4).
     """
     none = np.empty((A.shape[0], 0))
-    if isinstance(shifts, str) and shifts in ("auto", "hamiltonian"):
-        following, kept = residual_shifts(A, none, C, -1, E), 0
-    else:
-        chosen = _chosen_shifts(A, C, E, shifts)
-        following, kept = cycle_shifts(chosen), len(chosen)
+    following, kept = factor_shifts(A, none, C, -1, shifts, E=E, stable=True)
     it = cfqadi(A, none, C, -1, following, E=E, tol=tol, max_iter=max_iter or 500, kept=kept)
     residual = it.history[-1] if it.history else np.inf
     return LyapunovSolution(residual, False, len(it.history), it.shifts, it.history, "cfadi", it.Z)
-
-
-def residual_shifts(A, B, C, sign, E=None):
-    """:class:`HamiltonianShifts`, with a Ritz value of A where they are no shifts.
-
-    Systems of second order that show positions only begin like that: projected on C' their A is 0.
-
-    Parameters
-    ----------
-    A, E : ndarray or sparse array of shape (n, n)
-        E may be None, for the identity.
-    B : ndarray of shape (n, m)
-    C : ndarray of shape (p, n)
-    sign : {1, -1}
-
-    Returns
-    -------
-    callable
-        For :func:`cfqadi`.
-    """
-    projected, ritz = HamiltonianShifts(A, B, C, sign, E=E), []
-    most = _MOST * projected.columns
-
-    def following(it):
-        shift = projected(it)
-        projected.columns = min(projected.columns, most)  # it grows where nothing is gained
-        if np.real(shift) < -_FLAT * abs(shift):
-            return shift
-        if not ritz:
-            ritz.extend(penzl_shifts(A, 6, E=E))
-        return ritz[len(it.shifts) % len(ritz)]
-
-    return following
-
-
-def _chosen_shifts(A, C, E, shifts):
-    if not isinstance(shifts, str):
-        return list(shifts)
-    if shifts in ("auto", "single"):
-        return [single_shift(A, np.zeros((A.shape[0], 1)), C, -1, E=E)]
-    if shifts == "penzl":
-        return penzl_shifts(A, 10, E=E)
-    raise ValueError(
-        f"shifts={shifts!r} is none of 'auto', 'single', 'penzl', 'hamiltonian' (for "
-        "'cfadi'), nor numbers."
-    )

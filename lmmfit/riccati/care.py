@@ -12,15 +12,15 @@ from lmmfit._threads import blas_threads_for
 from lmmfit.riccati.bernoulli import stabilizing_start
 from lmmfit.riccati.certificate import rightmost_eigenvalue
 from lmmfit.riccati.checks import as_dense, check_options
-from lmmfit.riccati.dense import named_shifts, solve_dense
+from lmmfit.riccati.dense import solve_dense
 from lmmfit.riccati.errors import NotBoundedRealError, RiccatiError
 from lmmfit.riccati.factor_iteration import cfqadi
-from lmmfit.riccati.hamiltonian_shifts import HamiltonianShifts
+from lmmfit.riccati.hamiltonian_shifts import factor_shifts
 from lmmfit.riccati.modes import check_modes
 from lmmfit.riccati.norms import hinf_norm
 from lmmfit.riccati.problem import fold_equation, has_few_columns, with_sparse_matrices
 from lmmfit.riccati.shifted_solver import ShiftedSolver
-from lmmfit.riccati.shifts import check_shifts, cycle_shifts
+from lmmfit.riccati.shifts import check_shifts
 from lmmfit.riccati.solution import RiccatiSolution
 from lmmfit.riccati.stability import has_growing_mode, is_provably_stable
 
@@ -204,14 +204,7 @@ def _first_iterate(problem):
 
 def _by_factors(problem, start, shifts, tol, max_iter):
     A, B, C, E, sign = problem.A, problem.B, problem.C, problem.E, problem.sign
-    if isinstance(shifts, str):
-        if shifts in ("auto", "hamiltonian"):
-            following, kept = HamiltonianShifts(A, B, C, sign, E=E), 0
-        else:
-            chosen = named_shifts(problem, shifts)
-            following, kept = cycle_shifts(chosen), len(chosen)
-    else:
-        following, kept = cycle_shifts(shifts), len(shifts)
+    following, kept = factor_shifts(A, B, C, sign, shifts, E=E)
     it = cfqadi(A, B, C, sign, following, E=E, tol=tol, max_iter=max_iter, start=start, kept=kept)
     residual = it.history[-1] if it.history else 0.0
     return RiccatiSolution(

@@ -13,10 +13,10 @@ from lmmfit.riccati.factored import double_factored, factored_qadi_map
 from lmmfit.riccati.modes import unstable_space
 from lmmfit.riccati.newton import newton_care
 from lmmfit.riccati.problem import has_few_columns
-from lmmfit.riccati.shifts import penzl_shifts, quick_shift, single_shift
+from lmmfit.riccati.shifts import named_shifts, quick_shift
 from lmmfit.riccati.solution import RiccatiSolution
 
-__all__ = ["named_shifts", "solve_dense"]
+__all__ = ["solve_dense"]
 
 _SURELY = 0.5  # norm of a power of the loop's Cayley transform, rounding far below 1
 
@@ -120,7 +120,7 @@ def _refined(problem, X):
 
 def _qadi(problem, shifts, tol, max_iter):
     A, B, C, sign = problem.A, problem.B, problem.C, problem.sign
-    used = named_shifts(problem, shifts) if isinstance(shifts, str) else list(shifts)
+    used = named_shifts(A, B, C, sign, shifts)
     maps, skip = [], None
     for p in map(complex, used):
         if p == skip:
@@ -166,28 +166,3 @@ def _schur(problem, shifts, tol, max_iter):
 
 
 _SOLVERS = {"doubling": _doubling, "qadi": _qadi, "newton": _newton, "schur": _schur}
-
-
-def named_shifts(problem, name):
-    """Shifts by their name.
-
-    Parameters
-    ----------
-    problem : CareProblem
-    name : {"auto", "single", "penzl"}
-
-    Returns
-    -------
-    list of float or complex
-
-    Raises
-    ------
-    ValueError
-        If the name is another.
-    """
-    A, B, C, E = problem.A, problem.B, problem.C, problem.E
-    if name in ("auto", "single"):
-        return [single_shift(A, B, C, problem.sign, E=E)]
-    if name == "penzl":
-        return penzl_shifts(A, 10, E=E)
-    raise ValueError(f"shifts={name!r} is for method='cfqadi'; take 'single', 'penzl' or numbers.")

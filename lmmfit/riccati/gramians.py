@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 from scipy.sparse import issparse
 
-from lmmfit.riccati.adi import residual_shifts
 from lmmfit.riccati.care import solve_care
 from lmmfit.riccati.certificate import rightmost_eigenvalue, typical_size
 from lmmfit.riccati.checks import few_columns
 from lmmfit.riccati.errors import NotBoundedRealError, RiccatiError
 from lmmfit.riccati.factor_iteration import FactorIteration, cfqadi
+from lmmfit.riccati.hamiltonian_shifts import HamiltonianShifts
 from lmmfit.riccati.lyapunov import solve_lyapunov
 from lmmfit.riccati.model import check_stable
 from lmmfit.riccati.solution import RiccatiSolution
@@ -101,7 +101,7 @@ def bounded_real_factor(A, B, C, E=None):
 
 def _iterated(A, B, C, E, feedback):
     """CFQADI with the sign plus from a given feedback."""
-    following = residual_shifts(A, B, C, 1, E)
+    following = HamiltonianShifts(A, B, C, 1, E=E, stable=True)
     start = FactorIteration(C.T.copy(), feedback, [])
     with np.errstate(all="ignore"):  # what diverges is told by its residual
         return cfqadi(A, B, C, 1, following, E=E, tol=_TINY, max_iter=1000, start=start)

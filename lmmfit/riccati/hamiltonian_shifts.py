@@ -4,10 +4,39 @@ import numpy as np
 from scipy.linalg import eigvals
 
 from lmmfit.riccati.certificate import typical_size
+from lmmfit.riccati.shifts import cycle_shifts, named_shifts, penzl_shifts
 
-__all__ = ["HamiltonianShifts"]
+__all__ = ["HamiltonianShifts", "factor_shifts"]
 
 _WIDEST = 48  # columns, times those of C, to project on
+_FLAT = 1e-10  # real part, relative to the size, of a shift that damps nothing
+
+
+def factor_shifts(A, B, C, sign, shifts, *, E=None, stable=False):
+    """What :func:`cfqadi` is to be called with for a choice of shifts.
+
+    Parameters
+    ----------
+    A, E : ndarray or sparse array of shape (n, n)
+        E is the identity by default.
+    B : ndarray of shape (n, m)
+    C : ndarray of shape (p, n)
+    sign : {1, -1}
+    shifts : {"auto", "hamiltonian", "single", "penzl"} or list of float or complex
+    stable : bool, default=False
+        As for :class:`HamiltonianShifts`.
+
+    Returns
+    -------
+    following : callable
+        The next shift.
+    kept : int
+        Factors to keep: as many as there are shifts, where they come again.
+    """
+    if isinstance(shifts, str) and shifts in ("auto", "hamiltonian"):
+        return HamiltonianShifts(A, B, C, sign, E=E, stable=stable), 0
+    chosen = named_shifts(A, B, C, sign, shifts, E=E)
+    return cycle_shifts(chosen), len(chosen)
 
 
 class HamiltonianShifts:
@@ -26,6 +55,10 @@ class HamiltonianShifts:
     columns : int, optional
         Columns of Z to project on; 2 p by default. Where 20 shifts have not reduced the residual
         by ten, ever wider spaces take turns with narrow ones, of p columns for real shifts.
+    stable : bool, default=False
+        Whether A is known to be stable, so that its Ritz values may stand in for shifts that damp
+        nothing. Systems of second order that show positions only begin with such: projected on C'
+        their A is 0.
 
     References
     ----------
@@ -42,16 +75,25 @@ class HamiltonianShifts:
     True
     """
 
-    def __init__(self, A, B, C, sign, *, E=None, columns=None):
+    def __init__(self, A, B, C, sign, *, E=None, columns=None, stable=False):
         self.A, self.B, self.sign, self.E = A, B, sign, E
         self.outputs, self.turned = len(C), 0
         self.first = 2 * len(C) if columns is None else columns
         self.columns = self.wide = self.first
+        self.stable, self.ritz = stable, []
 
     def __call__(self, it):
         """The next shift."""
         if len(it.history) - self.turned >= 20 and it.history[-1] > 0.1 * it.history[-20]:
             self._turn(it)
+        shift = self._projected(it)
+        if not self.stable or np.real(shift) < -_FLAT * abs(shift):
+            return shift
+        if not self.ritz:
+            self.ritz = penzl_shifts(self.A, 6, E=self.E)
+        return self.ritz[len(it.shifts) % len(self.ritz)]
+
+    def _projected(self, it):
         U = self._basis(it)
         UA = U.T @ (self.A @ U) + self.sign * (U.T @ self.B) @ (it.feedback.T @ U)
         UE = np.eye(U.shape[1]) if self.E is None else U.T @ (self.E @ U)

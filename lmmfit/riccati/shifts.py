@@ -15,6 +15,7 @@ __all__ = [
     "check_shifts",
     "cycle_shifts",
     "geometric_shifts",
+    "named_shifts",
     "penzl_shifts",
     "quick_shift",
     "single_shift",
@@ -260,6 +261,47 @@ def _operators(A, E):
         inverse = np.linalg.inv(M)
         forward, backward = (lambda x: M @ x), (lambda x: inverse @ x)
     return LinearOperator((n, n), forward), LinearOperator((n, n), backward)
+
+
+def named_shifts(A, B, C, sign, shifts, *, E=None):
+    """Shifts that are computed at the start, by their name; numbers as they are.
+
+    Parameters
+    ----------
+    A, E : ndarray or sparse array of shape (n, n)
+        E is the identity by default.
+    B : ndarray of shape (n, m)
+    C : ndarray of shape (p, n)
+    sign : {1, -1}
+    shifts : {"auto", "single", "penzl"} or list of float or complex
+
+    Returns
+    -------
+    list of float or complex
+
+    Raises
+    ------
+    ValueError
+        If the name is another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.riccati import named_shifts
+    >>> A, B, C = np.diag([-1.0, -4.0]), np.zeros((2, 1)), np.ones((1, 2))
+    >>> [round(p, 6) for p in named_shifts(A, B, C, -1, "single")]
+    [-2.0]
+    """
+    if not isinstance(shifts, str):
+        return list(shifts)
+    if shifts in ("auto", "single"):
+        return [single_shift(A, B, C, sign, E=E)]
+    if shifts == "penzl":
+        return penzl_shifts(A, 10, E=E)
+    raise ValueError(
+        f"shifts={shifts!r} is none of 'auto', 'single', 'penzl' and numbers: it is for "
+        "method='cfqadi' and 'cfadi'."
+    )
 
 
 def check_shifts(shifts):
