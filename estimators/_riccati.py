@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lmmfit.estimators._fitting import unchanged_on_error
 from lmmfit.estimators._parameters import check_parameters
-from lmmfit.estimators._state_space import estimate_system, series_of
+from lmmfit.estimators._state_space import estimate_system
 from lmmfit.riccati import (
     filter_series,
     forecast,
@@ -19,6 +19,7 @@ from lmmfit.riccati import (
     start_filter,
     steady_filter,
 )
+from lmmfit.riccati.kalman import series_of
 from lmmfit.riccati.systems import check_system, fold_descriptor
 
 

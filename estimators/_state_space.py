@@ -6,39 +6,9 @@ from lmmfit.riccati import fit_em
 from lmmfit.riccati.checks import as_matrix, as_symmetric
 from lmmfit.riccati.systems import fold_descriptor
 
-__all__ = ["estimate_system", "local_level_moments", "series_of"]
+__all__ = ["estimate_system", "local_level_moments"]
 
 _LEAST = 0.01  # of the variance of the differences, for each of Q and R
-
-
-def series_of(X, U):
-    """Series and inputs as lists of the same length.
-
-    Parameters
-    ----------
-    X : array-like of shape (T, o), or list of such
-    U : array-like of shape (T, k), list of such, or None
-
-    Returns
-    -------
-    series, inputs : list
-    many : bool
-        Whether X was a list of series.
-
-    Raises
-    ------
-    ValueError
-        If there is not one table of inputs for each series.
-    """
-    many = isinstance(X, list | tuple) and len(X) > 0 and all(
-        getattr(table, "ndim", 0) == 2 for table in X
-    )  # fmt: skip
-    if not many:
-        return [X], [U], False
-    inputs = [None] * len(X) if U is None else list(U)
-    if len(inputs) != len(X):
-        raise ValueError(f"X has {len(X)} series, but U inputs for {len(inputs)}.")
-    return list(X), inputs, True
 
 
 def estimate_system(model, series, inputs):

@@ -35,17 +35,6 @@ def _transform(M, x):
 
 
 @njit
-def _transform_back(M, x):
-    """M' x."""
-    k, n = M.shape
-    out = np.zeros(n)
-    for i in range(k):
-        for j in range(n):
-            out[j] += M[i, j] * x[i]
-    return out
-
-
-@njit
 def _add_outer(M, x, y):
     """Add x y'."""
     for i in range(len(x)):
@@ -72,7 +61,8 @@ def _loop(cov, A, At, C, R, cross, seen):
 @njit
 def _back_mean(r, e, seen, Co, L, F):
     """Take r from after a row to before it, C' S^{-1} e + F'r."""
-    u, before = column(e, seen), _transform_back(F, r)
+    u, before = column(e, seen), np.zeros(len(r))
+    add_product(before, F, r)
     solve_lower(L, u)
     solve_lower_transposed(L, u)
     add_product(before, Co, u[:, 0].copy())

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import eigvals, lu_factor, lu_solve
-from scipy.sparse import csc_array, issparse
+from scipy.sparse import csc_array, eye_array, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, splu
 
 from lmmfit.riccati.checks import as_dense
@@ -58,7 +58,7 @@ def _by_cayley(A, B, K, E, scale, rng):
     n = A.shape[0]
     a = float(scale or typical_size(A, E))
     if issparse(A):
-        E = csc_array((np.ones(n), (np.arange(n), np.arange(n)))) if E is None else E
+        E = eye_array(n, format="csc") if E is None else E
         solve = splu(csc_array(A - a * E)).solve
     else:
         E = np.eye(n) if E is None else as_dense(E)

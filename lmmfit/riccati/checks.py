@@ -20,6 +20,7 @@ __all__ = [
     "condition_number",
     "few_columns",
     "semidefinite_root",
+    "thin_root",
 ]
 
 _SYMMETRIC = 1e-10  # asymmetry, relative to the largest element, that counts as rounding
@@ -196,10 +197,27 @@ def semidefinite_root(value, name, size):
     """
     matrix = as_symmetric(value, name, size)
     check_semidefinite(matrix, name)
+    return thin_root(matrix)
+
+
+def thin_root(matrix, scale=0.0):
+    """C with C'C = the matrix but for its rounding; a row of zeros for zero.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (size, size)
+        Symmetric and, but for rounding, positive semidefinite.
+    scale : float, default=0.0
+        As for :func:`check_semidefinite`.
+
+    Returns
+    -------
+    ndarray of shape (rank, size)
+    """
     values, vectors = np.linalg.eigh(matrix)
-    kept = values > 1e-14 * size * max(values[-1], 0.0)
+    kept = values > 1e-14 * len(matrix) * max(values[-1], scale)
     if not kept.any():
-        return np.zeros((1, size))
+        return np.zeros((1, len(matrix)))
     return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
 
 

@@ -17,7 +17,7 @@ from lmmfit.riccati.checks import (
     check_options,
     check_semidefinite,
 )
-from lmmfit.riccati.doubling import RiccatiMap, double_until
+from lmmfit.riccati.doubling import RiccatiMap, double_until, iterate_map
 from lmmfit.riccati.errors import RiccatiError
 from lmmfit.riccati.modes import check_modes
 from lmmfit.riccati.solution import RiccatiSolution
@@ -120,7 +120,8 @@ def _solve(method, closed, U, constant, given, max_iter):
         warnings.simplefilter("ignore", LinAlgWarning)  # the certificate says it better
         try:
             if method == "iteration":
-                return _recursion(step, max_iter or 100_000)
+                zero = np.zeros_like(constant)
+                return iterate_map([step], zero, tol=1e-15, max_iter=max_iter or 100_000)
             if method == "schur":
                 A, B, H, R, S = given
                 return solve_discrete_are(A, B, H, R, s=S), [np.nan]
@@ -130,17 +131,6 @@ def _solve(method, closed, U, constant, given, max_iter):
                 f"no stabilizing solution was found: method={method!r} broke down ({error})."
             ) from error
     return found.h, history
-
-
-def _recursion(step, max_iter):
-    X, history = np.zeros_like(step.h), []
-    for _ in range(max_iter):
-        new = step(X)
-        history.append(float(np.linalg.norm(new - X) / max(np.linalg.norm(new), 1e-300)))
-        X = new
-        if history[-1] <= 1e-15 or not np.isfinite(history[-1]):
-            break
-    return X, history
 
 
 def _certify(A, B, H, R, S, lu, Y, history, method, tol):

@@ -7,7 +7,7 @@ import numpy as np
 
 from lmmfit.riccati._smoother_kernels import row_moments
 from lmmfit.riccati.errors import RiccatiError
-from lmmfit.riccati.kalman import as_inputs, as_outputs, run_filter, start_filter
+from lmmfit.riccati.kalman import as_inputs, as_outputs, run_filter, series_of, start_filter
 from lmmfit.riccati.smoother import some_covariance
 from lmmfit.riccati.steady import SteadyFilter, steady_filter
 from lmmfit.riccati.systems import check_system
@@ -135,9 +135,8 @@ def fit_em(
         initial_cov = _WIDE * steady_filter(A, C, Q, R, B).P
     plain = _without_steady(A, C, Q, R, B)
     start = start_filter(plain, initial_state, initial_cov)
-    many = isinstance(Y, list | tuple) and all(getattr(y, "ndim", 0) == 2 for y in Y)
-    series = [as_outputs(plain, y) for y in (Y if many else [Y])]
-    inputs = U if many and U is not None else [U] * len(series)
+    series, inputs, _ = series_of(Y, U)
+    series = [as_outputs(plain, y) for y in series]
     inputs = [as_inputs(plain, u, len(y)) for u, y in zip(inputs, series, strict=True)]
     step = _Step(B, start, series, inputs, update)
     best, history, steps, converged = _climb(step, (A, C, Q, R), n_iter, tol, accelerate)

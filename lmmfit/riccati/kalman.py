@@ -16,6 +16,7 @@ __all__ = [
     "as_outputs",
     "filter_series",
     "run_filter",
+    "series_of",
     "start_filter",
 ]
 
@@ -228,6 +229,36 @@ def run_filter(system, Y, U, start, keep):
     covs = np.concatenate(blocks) if store and blocks else np.empty((0, n, n))
     end = FilterState(x, system.P if steady else cov, bool(steady), start.n_rows + T)
     return {k: v if k in keep else None for k, v in kept.items()}, slots, covs, end
+
+
+def series_of(X, U):
+    """Series and inputs as lists of the same length.
+
+    Parameters
+    ----------
+    X : array-like of shape (T, o), or list of such
+    U : array-like of shape (T, k), list of such, or None
+
+    Returns
+    -------
+    series, inputs : list
+    many : bool
+        Whether X was a list of series.
+
+    Raises
+    ------
+    ValueError
+        If there is not one table of inputs for each series.
+    """
+    many = isinstance(X, list | tuple) and len(X) > 0 and all(
+        getattr(table, "ndim", 0) == 2 for table in X
+    )  # fmt: skip
+    if not many:
+        return [X], [U], False
+    inputs = [None] * len(X) if U is None else list(U)
+    if len(inputs) != len(X):
+        raise ValueError(f"X has {len(X)} series, but U inputs for {len(inputs)}.")
+    return list(X), inputs, True
 
 
 def as_outputs(system, Y):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import eigvals, qr, schur, svdvals
 from scipy.linalg.lapack import dtrsen
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, eye_array
 from scipy.sparse.linalg import LinearOperator, eigs, splu
 
 from lmmfit.riccati.certificate import typical_size
@@ -72,7 +72,7 @@ def unstable_space(A, E=None, *, discrete=False, scale=None, seed=0):
             raise RiccatiError("the modes of A at the edge of stability cannot be told apart.")
         return basis[:, :k], M[:k, :k]
     A = csc_array(A)
-    E = csc_array((np.ones(n), (np.arange(n), np.arange(n)))) if E is None else csc_array(E)
+    E = eye_array(n, format="csc") if E is None else csc_array(E)
     a = float(scale or typical_size(A, E))
     lu = splu(csc_array((A - a * E).T))
     # (x + a) / (x - a) takes the unstable modes, and no others, out of the unit disk.

@@ -1,5 +1,6 @@
 """Model reduction that keeps passivity: balancing of two positive real equations."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -59,13 +60,9 @@ def solve_positive_real(A, B, C, D, *, E=None):
     (array([[0.171573]]), True)
     """
     A, B, C, D, E = check_model(A, B, C, D, E)
-    root = _root_of_resistance(D)
-    Bh, Ch = solve_triangular(root, B.T, lower=True).T, solve_triangular(root, C, lower=True)
-    try:
+    root, Bh, Ch = _by_resistance(B, C, D)
+    with _in_words_of_passivity(A, B, C, D, E):
         solution = bounded_real_factor(A, Bh, Ch, E)
-    except NotBoundedRealError as error:
-        explained = _not_passive(A, B, C, D, E, error)
-        raise explained from error
     K = solve_triangular(root.T, solution.K - Ch)
     return replace(solution, K=K)
 
@@ -130,14 +127,10 @@ def passivity_preserving_reduction(A, B, C, D, *, order=None, tol=None, E=None):
     (True, 0.0003)
     """
     A, B, C, D, E = check_model(A, B, C, D, E)
-    root = _root_of_resistance(D)
-    Bh, Ch = solve_triangular(root, B.T, lower=True).T, solve_triangular(root, C, lower=True)
-    try:
+    root, Bh, Ch = _by_resistance(B, C, D)
+    with _in_words_of_passivity(A, B, C, D, E):
         X = bounded_real_factor(A, Bh, Ch, E).Z  # 1. the equation and its dual
         Y = bounded_real_factor(A.T, Ch.T, Bh.T, None if E is None else E.T).Z
-    except NotBoundedRealError as error:
-        explained = _not_passive(A, B, C, D, E, error)
-        raise explained from error
     values, left, right = balanced_projection(X, Y, E)  # 2. both in balance
     bounds = 2.0 * tail_sums(values) / np.linalg.norm(root, -2) ** 2
     r = choose_order(order, tol, bounds)
@@ -146,8 +139,8 @@ def passivity_preserving_reduction(A, B, C, D, *, order=None, tol=None, E=None):
     return replace(model, passivity=proof)
 
 
-def _root_of_resistance(D):
-    """Lower triangular root of D + D'."""
+def _by_resistance(B, C, D):
+    """Lower triangular root of W = D + D'; ``B W^{-1/2}`` and ``W^{-1/2} C``."""
     values = np.linalg.eigvalsh(D + D.T)
     if values[0] <= 1e-12 * np.abs(values).max():
         kind = NotBoundedRealError if values[0] < -1e-12 * np.abs(values).max() else ValueError
@@ -155,7 +148,17 @@ def _root_of_resistance(D):
             f"D + D' must be positive definite, its smallest eigenvalue is {values[0]:.6g}. A "
             "model with a negative one is not passive; to a singular one add a small resistance."
         )
-    return np.linalg.cholesky(D + D.T)
+    root = np.linalg.cholesky(D + D.T)
+    return root, solve_triangular(root, B.T, lower=True).T, solve_triangular(root, C, lower=True)
+
+
+@contextmanager
+def _in_words_of_passivity(A, B, C, D, E):
+    """Turn the error about the bounded real equation into one about the model."""
+    try:
+        yield
+    except NotBoundedRealError as error:
+        raise _not_passive(A, B, C, D, E, error) from error
 
 
 def _not_passive(A, B, C, D, E, error):

@@ -67,7 +67,7 @@ def fold_equation(A, B, C, sign, E, Q, R, S):
     if Q is not None:
         Q = as_symmetric(Q, "Q", len(C))
         check_semidefinite(Q, "Q")
-        values, vectors = np.linalg.eigh(Q)
+        values, vectors = np.linalg.eigh(Q)  # small ones too may see a mode that nothing else sees
         C = np.sqrt(np.maximum(values, 0.0))[:, None] * (vectors.T @ C)
     root = None if R is None else check_definite(as_symmetric(R, "R", B.shape[1]), "R")
     B = B if root is None else solve_triangular(root, B.T, lower=True).T

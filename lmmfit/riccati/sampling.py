@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import expm
 
-from lmmfit.riccati.checks import as_matrix, as_symmetric, check_semidefinite
+from lmmfit.riccati.checks import as_matrix, as_square, as_symmetric, check_semidefinite
 
 __all__ = ["discretise"]
 
@@ -56,9 +56,9 @@ def discretise(A, Q, dt, B=None):
            [0., 1.]]), array([[1. , 1.5],
            [1.5, 3. ]]))
     """
-    A = as_matrix(A, "A")
+    A = as_square(A, "A")
     n = len(A)
-    A, Q = as_matrix(A, "A", (n, n)), as_symmetric(Q, "Q", n)
+    Q = as_symmetric(Q, "Q", n)
     check_semidefinite(Q, "Q")
     if not (np.isfinite(dt) and dt > 0.0):
         raise ValueError(f"dt must be a positive number, got {dt!r}.")

@@ -85,9 +85,11 @@ def smooth_series(system, Y, U=None, start=None, *, return_cov=False):
     (T, n), predicted = kept["predicted"].shape, kept["predicted"]
     states, covariances = np.empty((T, n)), np.empty((T if return_cov else 0, n, n))
     if T:
-        A, At, _, C, _, _, R, _, _, cross, *_ = system._kernel_arrays
-        P = some_covariance(system, slots, covs)
-        smooth_rows(Y, predicted, slots, covs, P, A, At, C, R, cross, states, covariances)
+        given, P = system._kernel_arrays, some_covariance(system, slots, covs)
+        smooth_rows(
+            Y, predicted, slots, covs, P, given.A, given.At, given.C, given.R, given.cross,
+            states, covariances,
+        )  # fmt: skip
     return SmoothedSeries(states, covariances if return_cov else None, float(kept["loglik"].sum()))
 
 
@@ -104,4 +106,4 @@ def some_covariance(system, slots, covs):
     -------
     ndarray of shape (n, n)
     """
-    return system._kernel_arrays[7] if (slots < 0).any() else covs[0]
+    return system._kernel_arrays.P if (slots < 0).any() else covs[0]

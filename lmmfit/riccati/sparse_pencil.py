@@ -1,7 +1,7 @@
 """A sparse pencil, ordered once and factored for many shifts."""
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, eye_array
 from scipy.sparse.linalg import splu
 
 from lmmfit.riccati._ldl_kernels import analyse, factor, substitute
@@ -17,7 +17,7 @@ class SparsePencil:
     def __init__(self, A, E):
         A = csc_array(A.T)
         n = A.shape[0]
-        E = csc_array((np.ones(n), (np.arange(n), np.arange(n)))) if E is None else csc_array(E.T)
+        E = eye_array(n, format="csc") if E is None else csc_array(E.T)
         pattern = abs(A).sign() + abs(E).sign()
         pattern.sort_indices()
         self.order, self.tree = None, None

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, lu_factor, lu_solve, solve_triangular
@@ -17,6 +18,24 @@ from lmmfit.riccati.sampling import discretise
 from lmmfit.riccati.systems import check_system, fold_descriptor, uncorrelated
 
 __all__ = ["ContinuousFilter", "SteadyFilter", "kalman_bucy", "steady_filter"]
+
+
+class _KernelArrays(NamedTuple):
+    """In the order of :func:`filter_rows`, which says what they are."""
+
+    A: np.ndarray
+    At: np.ndarray
+    Bt: np.ndarray
+    C: np.ndarray
+    both_t: np.ndarray
+    Q: np.ndarray
+    R: np.ndarray
+    P: np.ndarray
+    Kt: np.ndarray
+    cross: np.ndarray
+    ahead_t: np.ndarray
+    whiten_t: np.ndarray
+    constant: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +127,7 @@ class SteadyFilter:
         )  # fmt: skip
         # Of one kind, whether the filter was read from a file or not: kernels are compiled for it.
         own = (np.require(M, np.float64, ["C", "W", "E"]) for M in matrices)
-        return (*own, float(constant))
+        return _KernelArrays(*own, float(constant))
 
 
 def steady_filter(

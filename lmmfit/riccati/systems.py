@@ -13,6 +13,7 @@ from lmmfit.riccati.checks import (
     check_descriptor,
     check_semidefinite,
     semidefinite_root,
+    thin_root,
 )
 
 __all__ = ["check_system", "fold_descriptor", "uncorrelated"]
@@ -131,8 +132,5 @@ def uncorrelated(A, C, Q, R, S):
         return A, semidefinite_root(Q, "Q", A.shape[0])
     lower = np.linalg.cholesky(R)
     remainder = _remainder(Q, S, lower)
-    values, vectors = np.linalg.eigh(0.5 * (remainder + remainder.T))
-    kept = values > 1e-14 * len(Q) * np.linalg.norm(Q, 2)
-    root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    A = as_dense(A)
-    return A - S @ cho_solve((lower, True), C), root if len(root) else np.zeros((1, len(Q)))
+    root = thin_root(0.5 * (remainder + remainder.T), np.linalg.norm(Q, 2))
+    return as_dense(A) - S @ cho_solve((lower, True), C), root
