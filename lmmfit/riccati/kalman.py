@@ -278,7 +278,7 @@ def as_outputs(system, Y):
     ValueError
         If the shape is wrong, or an element infinite.
     """
-    Y, o = np.asarray(Y, dtype=np.float64), len(system.C)
+    Y, o = np.asarray(Y, dtype=np.float64), system.C.shape[0]
     Y = Y[:, None] if Y.ndim == 1 and o == 1 else Y
     if Y.ndim != 2 or Y.shape[1] != o:
         raise ValueError(f"Y must have one column for each of {o} outputs, got {Y.shape}.")

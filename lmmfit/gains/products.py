@@ -1,0 +1,140 @@
+"""Products that dense and sparse matrices share, and the spectral radius of either."""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.linalg import eigvals
+from scipy.sparse import csr_array, eye_array, issparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackNoConvergence, eigs
+
+from lmmfit.gains._product_kernels import congruence_rows
+
+__all__ = ["congruence", "less_identity", "product_on", "spectral_radius"]
+
+_DENSE = 400  # order up to which all eigenvalues are computed
+_COLUMNS = 60  # of Krylov's space for the largest
+_BLOCKED, _BLOCKS = 400, 4  # order from which a symmetric product is formed in blocks
+_FEW = 8  # columns for each entry of a pattern from which single entries of a product pay
+
+
+def congruence(F, P):
+    """F P F' of a symmetric P.
+
+    Parameters
+    ----------
+    F : ndarray or csr_array of shape (k, n)
+    P : ndarray of shape (n, n)
+        Symmetric.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+    """
+    if not issparse(F):
+        return _symmetric_product(F @ P, F) if len(F) >= _BLOCKED else F @ P @ F.T
+    out = np.zeros((F.shape[0], F.shape[0]))
+    congruence_rows(F.indptr, F.indices, F.data, np.ascontiguousarray(P), out)
+    return out
+
+
+def _symmetric_product(X, F):
+    """X F' where it is symmetric: blocks of the lower half, mirrored, are 5/8 of the work."""
+    k = len(F)
+    out = np.empty((k, k))
+    bounds = np.linspace(0, k, _BLOCKS + 1).astype(int)
+    for a, b in pairwise(bounds):
+        np.matmul(X[a:b], F[:b].T, out=out[a:b, :b])
+        out[:a, a:b] = out[a:b, :a].T
+    return out
+
+
+def less_identity(M):
+    """I - M, sparse where M is.
+
+    Parameters
+    ----------
+    M : ndarray or sparse array of shape (n, n)
+
+    Returns
+    -------
+    ndarray or csr_array of shape (n, n)
+    """
+    if issparse(M):
+        return csr_array(eye_array(M.shape[0], format="csr") - M)
+    T = -M
+    T.reshape(-1)[:: len(M) + 1] += 1.0
+    return T
+
+
+def product_on(pattern, L, M):
+    """The entries of L M on a pattern.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        Of shape (n, o).
+    L : ndarray of shape (n, k)
+    M : ndarray of shape (k, o)
+
+    Returns
+    -------
+    ndarray of shape (size,)
+    """
+    n, o = pattern.shape
+    if _FEW * pattern.size > n * o:
+        return pattern.gather(L @ M)
+    return np.einsum("ij,ij->i", L[pattern.rows], np.asarray(M.T)[pattern.columns])
+
+
+def spectral_radius(F):
+    """Largest size of an eigenvalue.
+
+    The eigenvalues of a matrix are those of its strongly connected parts: parts are taken apart
+    first, and only of large ones the largest eigenvalue alone is sought (Arnoldi's method).
+
+    Parameters
+    ----------
+    F : ndarray or sparse array of shape (n, n)
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lmmfit.gains import spectral_radius
+    >>> spectral_radius(np.array([[0.5, 9.0], [0.0, -0.8]]))
+    0.8
+    """
+    F = csr_array(F)
+    n = F.shape[0]
+    if not n:
+        return 0.0
+    count, labels = connected_components(F, directed=True, connection="strong")
+    if count == 1:
+        return _radius_of_part(F)
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    ends = np.cumsum(sizes)
+    alone = sizes[labels] == 1
+    largest = np.abs(F.diagonal()[alone]).max(initial=0.0)
+    for part in np.flatnonzero(sizes > 1):
+        members = order[ends[part] - sizes[part] : ends[part]]
+        largest = max(largest, _radius_of_part(F[members][:, members]))
+    return float(largest)
+
+
+def _radius_of_part(F):
+    n = F.shape[0]
+    if n > _DENSE:
+        try:
+            found = eigs(
+                F, k=4, which="LM", v0=np.random.default_rng(0).standard_normal(n),
+                ncv=_COLUMNS, tol=1e-10, maxiter=100, return_eigenvectors=False,
+            )  # fmt: skip
+            return float(np.abs(found).max())
+        except ArpackNoConvergence:  # crowded: then all of them
+            pass
+    return float(np.abs(eigvals(F.toarray())).max())

@@ -1,0 +1,178 @@
+"""Steps of a recursion: a gain for each, forwards, and the sweep that improves them backwards."""
+
+import math
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from lmmfit.gains.products import congruence, product_on
+from lmmfit.riccati.doubling import without_dust
+
+__all__ = [
+    "LastTrace",
+    "SumOfTraces",
+    "greedy_step",
+    "greedy_until_settled",
+    "relative_change",
+    "run_forward",
+    "sweep_backward",
+]
+
+
+_DIVERGED = 1e150  # trace that no network has, and whose square is still finite
+
+
+def relative_change(new, old):
+    """Change relative to the old; none from zero to zero, and infinite from zero otherwise.
+
+    Parameters
+    ----------
+    new, old : float
+
+    Returns
+    -------
+    float
+    """
+    if old == 0.0:
+        return 0.0 if new == 0.0 else math.inf
+    return abs(new - old) / abs(old)
+
+
+def greedy_step(problem, P):
+    """The gain for which the next trace is least, and the covariance that it leads to.
+
+    With L = I the rows of [K S - G]_chi = 0 decouple (Viegas et al. 2018, section 4).
+
+    Parameters
+    ----------
+    problem : GainProblem
+    P : ndarray of shape (n, n)
+
+    Returns
+    -------
+    values : ndarray of shape (size,)
+        Of the gain, on the pattern.
+    P : ndarray of shape (n, n)
+    """
+    predicted = problem.predict(P)
+    values = problem.solver.solve(None, predicted.S, problem.pattern.gather(predicted.G))
+    return values, problem.correct(predicted, problem.gain(values))
+
+
+def greedy_until_settled(problem, P, tol, max_iter):
+    """Greedy steps until the trace changes by less than ``tol`` of itself.
+
+    Parameters
+    ----------
+    problem : GainProblem
+    P : ndarray of shape (n, n)
+    tol : float
+    max_iter : int
+
+    Returns
+    -------
+    values : ndarray of shape (size,)
+        Of the last gain.
+    P : ndarray of shape (n, n)
+    traces : list of float
+        0 first, such that there are two steps at least, as in the published programs; the last
+        one is infinite where the recursion diverged.
+    """
+    traces = [0.0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(max_iter):
+            values, P = greedy_step(problem, P)
+            trace = float(P.trace())
+            traces.append(trace if trace < _DIVERGED else math.inf)
+            if math.isinf(traces[-1]) or relative_change(traces[-1], traces[-2]) < tol:
+                break
+    return values, P, traces
+
+
+def run_forward(problems, start, gains):
+    """Covariances after each step.
+
+    Parameters
+    ----------
+    problems : sequence of GainProblem
+        One a step.
+    start : ndarray of shape (n, n)
+    gains : sequence of ndarray of shape (size,)
+
+    Yields
+    ------
+    ndarray of shape (n, n)
+    """
+    P = start
+    for problem, values in zip(problems, gains, strict=True):
+        P = problem.correct(problem.predict(P), problem.gain(values))
+        yield P
+
+
+class SumOfTraces:
+    """The adjoint of a weighted sum of traces: L <- weight I + F' L F, from the last step back.
+
+    The sum over all pairs of steps with which the method was published has W^2 / 2 terms; this
+    takes W steps.
+
+    Parameters
+    ----------
+    n : int
+    weights : sequence of float
+        Of the traces of the steps, in the order of time.
+    """
+
+    def __init__(self, n, weights):
+        self._weights = list(weights)
+        self.L = self._weights.pop() * np.eye(n)
+
+    def back(self, F):
+        """Go one step back over the loop F of that step."""
+        L = congruence(csr_array(F.T) if issparse(F) else F.T, self.L)
+        self.L = without_dust(0.5 * (L + L.T))
+        if self._weights:
+            self.L.reshape(-1)[:: len(L) + 1] += self._weights.pop()
+
+
+class LastTrace:
+    """The adjoint of the last trace alone: L = G'G with the product G of the loops.
+
+    Loops between the outputs of a moving horizon are large, and their product nearly singular:
+    the product of roots keeps digits that products of L would lose.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n):
+        self._product = self.L = np.eye(n)
+
+    def back(self, F):
+        """Go one step back over the loop F of that step."""
+        self._product = np.asarray(self._product @ F)
+        self.L = self._product.T @ self._product
+
+
+def sweep_backward(problems, before, gains, adjoint, solve):
+    """Improve the gains of a window from the last to the first, in place.
+
+    With the later gains fixed, the gain of step i is the best if ``[L K S - L G]_chi = 0``, where
+    L is the adjoint of what is minimised (Viegas et al. 2018, section 5).
+
+    Parameters
+    ----------
+    problems : sequence of GainProblem
+    before : callable
+        Step -> the covariance before it.
+    gains : list of ndarray of shape (size,)
+    adjoint : SumOfTraces or LastTrace
+    solve : callable
+        Of problem, L, S and values of the right-hand side.
+    """
+    for i in range(len(gains) - 1, -1, -1):
+        problem, L = problems[i], adjoint.L
+        predicted = problem.predict(before(i))
+        right = product_on(problem.pattern, L, predicted.G)
+        gains[i] = solve(problem, L, predicted.S, right)
+        adjoint.back(problem.loop(problem.gain(gains[i])))
