@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmmfit.gains.components import components
+from lmmfit.gains.components import Parts
 from lmmfit.gains.diagnosis import check_visible
 from lmmfit.riccati import steady_filter
 from lmmfit.riccati.checks import as_dense, thin_root
@@ -62,9 +62,10 @@ def centralized_trace(problem):
     -------
     float
     """
-    parts = components(problem, full=True)
+    parts = Parts(problem, full=True)
     try:
-        return float(np.sum([np.trace(centralized_gain(part.problem)[1]) for part in parts]))
+        traces = [np.trace(centralized_gain(part)[1]) for part in parts.problems]
+        return float(parts.total(traces))
     except RiccatiError:  # of a part, whose states have numbers of their own
         check_visible(problem)
         raise

@@ -1,4 +1,4 @@
-"""Parts of a network that have nothing to do with each other."""
+"""Parts of a network that have nothing to do with each other, and those that are alike."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from lmmfit.gains.pattern import Pattern
 from lmmfit.gains.problem import GainProblem
 
-__all__ = ["Component", "components"]
+__all__ = ["Component", "Parts", "components"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,111 @@ class Component:
     outputs: np.ndarray
     entries: np.ndarray
 
+    def looks(self):
+        """What is equal for parts that are alike."""
+        p = self.problem
+        arrays = (p.A, p.C, p.Q, p.R, p.pattern.rows, p.pattern.columns)
+        arrays = arrays if p.N is None else (*arrays, p.N)
+        return tuple((M.shape, M.tobytes()) for M in arrays)
 
-def components(problem, *, full=False):
+
+class Parts:
+    """A problem as the parts that it falls into, of those that are alike one each.
+
+    Whatever a method does to the whole, it does to each part: traces are sums.
+
+    Parameters
+    ----------
+    problem : GainProblem
+    start : ndarray of shape (n, n), optional
+        Covariance with which a recursion begins. Where it joins parts, there is one part.
+    full : bool, default=False
+        Whether the pattern is disregarded.
+
+    Attributes
+    ----------
+    problems : list of GainProblem
+        The distinct ones.
+    starts : list of ndarray
+        Their blocks of the start.
+    entries : list of ndarray of int
+        For each of them, the entries of the pattern of the first part of its kind.
+    """
+
+    def __init__(self, problem, start=None, *, full=False):
+        self._problem = problem
+        parts = components(problem, full=full, joined=start)
+        first, kinds = {}, []
+        for k, part in enumerate(parts):
+            key = k
+            if len(parts) > 1:
+                block = b"" if start is None else _block(start, part.states).tobytes()
+                key = (*part.looks(), block)
+            kinds.append(first.setdefault(key, k))
+        chosen = sorted(set(kinds))
+        number = {k: i for i, k in enumerate(chosen)}
+        self._parts, self._kinds = parts, [number[k] for k in kinds]
+        self._counts = np.bincount(self._kinds, minlength=len(chosen))
+        self.problems = [parts[k].problem for k in chosen]
+        self.entries = [parts[k].entries for k in chosen]
+        self.starts = [None if start is None else _block(start, parts[k].states) for k in chosen]
+
+    @property
+    def undivided(self):
+        """Whether there is but one part, the problem itself."""
+        return len(self._parts) == 1
+
+    def total(self, traces):
+        """The trace of the whole: each kind counts as often as it is there.
+
+        Parameters
+        ----------
+        traces : sequence of float, or of ndarray of shape (T,)
+
+        Returns
+        -------
+        float or ndarray of shape (T,)
+        """
+        return self._counts @ np.asarray(traces)
+
+    def values(self, values):
+        """Values on the pattern of the whole.
+
+        Parameters
+        ----------
+        values : sequence of ndarray
+            Of the distinct parts.
+
+        Returns
+        -------
+        ndarray of shape (size,)
+        """
+        whole = np.zeros(self._problem.pattern.size)
+        for part, kind in zip(self._parts, self._kinds, strict=True):
+            whole[part.entries] = values[kind]
+        return whole
+
+    def covariance(self, blocks):
+        """Covariance of the whole.
+
+        Parameters
+        ----------
+        blocks : sequence of ndarray
+            Of the distinct parts.
+
+        Returns
+        -------
+        ndarray of shape (n, n)
+        """
+        if self.undivided:
+            return blocks[0]
+        whole = np.zeros_like(self._problem.Q)
+        for part, kind in zip(self._parts, self._kinds, strict=True):
+            whole[part.states[:, None], part.states] = blocks[kind]
+        return whole
+
+
+def components(problem, *, full=False, joined=None):
     """Split a problem into parts that share no dynamics, no noise, no output and no entry.
 
     The steady trace is the sum of theirs.
@@ -39,6 +142,8 @@ def components(problem, *, full=False):
     problem : GainProblem
     full : bool, default=False
         Whether the pattern is disregarded: every gain without one splits the same way.
+    joined : ndarray of shape (n, n), optional
+        Pairs of states that belong together besides.
 
     Returns
     -------
@@ -46,30 +151,32 @@ def components(problem, *, full=False):
         Outputs that belong to no state are in none.
     """
     n, o = problem.pattern.shape
-    labels = _labels(problem, full)
+    labels = _labels(problem, full, joined)
     count = labels[:n].max(initial=-1) + 1
     if count <= 1:
         whole = np.arange(n), np.arange(o), np.arange(problem.pattern.size)
         return [Component(problem, *whole)]
     states, outputs = _members(labels[:n], count), _members(labels[n:], count)
     entries = _members(labels[problem.pattern.rows], count)
+    place = np.empty(n + o, int)  # of each state and output within its part
+    for members in (states, [n + k for k in outputs]):
+        for part in members:
+            place[part] = np.arange(len(part))
     A, C = csr_array(problem.A), csr_array(problem.C)
     parts = zip(states, outputs, entries, strict=True)
-    return [_part(problem, A, C, *part) for part in parts]
+    return [_part(problem, A, C, place, *part) for part in parts]
 
 
-def _labels(problem, full):
+def _labels(problem, full, joined):
     """Number of the part of each state and each output; parts with states come first."""
     n, o = problem.pattern.shape
-    pattern = None if full else problem.pattern.sparse(np.ones(problem.pattern.size))
-    cross = csr_array(problem.C).T if problem.N is None else csr_array(problem.N)
-    links = [
-        [abs(csr_array(problem.A)) + abs(csr_array(problem.Q)), abs(cross)],
-        [abs(csr_array(problem.C)), abs(csr_array(problem.R))],
-    ]
-    if pattern is not None:
-        links[0][1] = links[0][1] + pattern
-    graph = csr_array(block_array(links, format="csr"))
+    states = abs(csr_array(problem.A)) + abs(csr_array(problem.Q))
+    states = states if joined is None else states + abs(csr_array(joined))
+    cross = abs(csr_array(problem.C)).T if problem.N is None else abs(csr_array(problem.N))
+    if not full:
+        cross = cross + problem.pattern.sparse(np.ones(problem.pattern.size))
+    outputs = [abs(csr_array(problem.C)), abs(csr_array(problem.R))]
+    graph = csr_array(block_array([[states, cross], outputs], format="csr"))
     _, labels = connected_components(graph, directed=False)
     renamed = np.full(n + o, -1)
     used = np.unique(labels[:n])
@@ -85,19 +192,30 @@ def _members(labels, count):
     return [order[a:b] for a, b in pairwise(ends)]
 
 
-def _part(problem, A, C, states, outputs, entries):
-    row = np.searchsorted(states, problem.pattern.rows[entries])
-    column = np.searchsorted(outputs, problem.pattern.columns[entries])
+def _part(problem, A, C, place, states, outputs, entries):
+    n = problem.order
+    row = place[problem.pattern.rows[entries]]
+    column = place[n + problem.pattern.columns[entries]]
     pattern = Pattern(row, column, (len(states), len(outputs)))
-    A, C = A[states][:, states], C[outputs][:, states]
-    keep = csr_array if issparse(problem.A) and len(states) >= len(problem.Q) // 2 else _dense
+    if issparse(problem.A) and 2 * len(states) > n:
+        A, C = A[states][:, states], C[outputs][:, states]
+    else:
+        A, C = (_dense_rows(M, k, place, len(states)) for M, k in ((A, states), (C, outputs)))
     part = replace(
-        problem, A=keep(A), C=keep(C), Q=problem.Q[np.ix_(states, states)],
-        R=problem.R[np.ix_(outputs, outputs)], pattern=pattern,
-        N=None if problem.N is None else problem.N[np.ix_(states, outputs)],
+        problem, A=A, C=C, Q=_block(problem.Q, states), R=_block(problem.R, outputs),
+        pattern=pattern, N=None if problem.N is None else problem.N[states[:, None], outputs],
     )  # fmt: skip
     return Component(part, states, outputs, entries)
 
 
-def _dense(M):
-    return np.ascontiguousarray(M.toarray())
+def _dense_rows(M, rows, place, width):
+    """Rows of a compressed matrix whose nonzeros are all in the part's own columns."""
+    out = np.zeros((len(rows), width))
+    for i, row in enumerate(rows):
+        at = slice(M.indptr[row], M.indptr[row + 1])
+        out[i, place[M.indices[at]]] = M.data[at]
+    return out
+
+
+def _block(M, members):
+    return M[members[:, None], members]

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from lmmfit._threads import blas_threads_for
+from lmmfit.gains.components import Parts
 from lmmfit.gains.diagnosis import unstable_gain
 from lmmfit.gains.errors import GainError
 from lmmfit.gains.gain_solution import certify
@@ -42,8 +43,9 @@ def finite_horizon_gain(
     pattern : array-like, sparse array, str, list of sets, graph or Pattern
         Of the n x o gain.
     window : int or "auto", default="auto"
-        W, at least 2. With ``auto``, begin with 20 steps, or the time of the slowest mode of the
-        one-step gain if that is more, and take half as many again until the trace is steady.
+        W, at least 2. With ``auto``, begin with 20 steps, or as many as the loop of the one-step
+        gain takes to decay if that is more, and take half as many again until the trace is
+        steady.
     tol : float, default=1e-5
         Change of the steady trace from a sweep to the next, relative to it, that ends the sweeps.
         Within the window the trace must come to a tenth of that.
@@ -184,12 +186,13 @@ def solve_finite_horizon(problem, *, window="auto", tol=1e-5, max_iter=100, init
         start = as_symmetric(initial_cov, "initial_cov", problem.order)
     check_window(window, least=2)
     with blas_threads_for(problem.order), np.errstate(over="ignore", invalid="ignore"):
-        W = _first_window(problem, start) if window == "auto" else window
-        steady = _sweep_until_steady(problem, start, W, tol, max_iter)
+        parts = Parts(problem, start)
+        W = _first_window(parts) if window == "auto" else window
+        steady = _sweep_until_steady(problem, parts, W, tol, max_iter)
         before = math.inf
         while steady.values is None and window == "auto" and steady.change < 0.9 * before:
             before, W = steady.change, math.ceil(_GROWTH * W)
-            steady = _sweep_until_steady(problem, start, W, tol, max_iter)
+            steady = _sweep_until_steady(problem, parts, W, tol, max_iter)
         if steady.values is None:
             raise _never_steady(problem, steady, W, tol)
         found = certify(
@@ -230,37 +233,55 @@ class _Steady:
         self.traces, self.change, self.n_iter, self.converged = [], math.inf, 0, False
 
 
-def _sweep_until_steady(problem, start, W, tol, max_iter):
+class _Window:
+    """Gains and covariances of a part of the network along the window."""
+
+    def __init__(self, problem, start, W):
+        self.problems = [problem] * W
+        self.gains = greedy_gains(self.problems, start)
+        self.covariances = Covariances(self.problems, start, self.gains)
+
+    def sweep(self):
+        """Improve the gains once; the traces that they lead to."""
+        W, n = len(self.gains), self.problems[0].order
+        adjoint = SumOfTraces(n, [1.0] * W)
+        sweep_backward(self.problems, self.covariances.before, self.gains, adjoint, solve_weighted)
+        self.covariances.run(self.gains)
+        return self.covariances.traces
+
+
+def _sweep_until_steady(problem, parts, W, tol, max_iter):
     """Sweeps over a window of W steps; the published rules for where and when to stop."""
-    problems = [problem] * W
-    gains = greedy_gains(problems, start)
-    covariances = Covariances(problems, start, gains)
+    windows = [_Window(*part, W) for part in zip(parts.problems, parts.starts, strict=True)]
     found = _Steady()
     while not found.converged and found.n_iter < max_iter:
         found.n_iter += 1
-        adjoint = SumOfTraces(problem.order, [1.0] * W)
-        sweep_backward(problems, covariances.before, gains, adjoint, solve_weighted)
-        covariances.run(gains)
-        traces = covariances.traces
+        traces = parts.total([window.sweep() for window in windows])
         if not np.isfinite(traces).all():
             raise unstable_gain(problem, "finite-horizon")
         changes = [relative_change(b, a) for a, b in pairwise(traces)]
         at = int(np.argmin(changes)) + 1
-        found.change, found.last = changes[at - 1], gains[at]
+        found.change = changes[at - 1]
+        found.last = parts.values([window.gains[at] for window in windows])
         if not found.change < 0.1 * tol:
             found.values = None
             continue
-        last = found.traces[-1] if found.traces else 0.0
-        found.values, found.P = gains[at], covariances.before(at + 1)
-        found.traces.append(traces[at])
-        found.converged = relative_change(traces[at], last) < tol
+        before = found.traces[-1] if found.traces else 0.0
+        found.values, found.at = found.last, at
+        found.traces.append(float(traces[at]))
+        found.converged = bool(relative_change(traces[at], before) < tol)
+    if found.values is not None:
+        blocks = [window.covariances.before(found.at + 1) for window in windows]
+        found.P = parts.covariance(blocks)
     return found
 
 
-def _first_window(problem, start):
-    """Twice the time constant of the loop of the one-step gain after 20 steps, at least 20."""
-    values = greedy_gains([problem] * 20, start)[-1]
-    radius = spectral_radius(problem.loop(problem.gain(values)))
+def _first_window(parts):
+    """As many steps as the loops of the one-step gains take to decay to 1e-5; at least 20."""
+    radius = 0.0
+    for problem, start in zip(parts.problems, parts.starts, strict=True):
+        gain = problem.gain(greedy_gains([problem] * 20, start)[-1])
+        radius = max(radius, spectral_radius(problem.loop(gain)))
     if not 0.0 < radius < 1.0:
         return 20
     return int(np.clip(math.ceil(-12.0 / math.log(radius)), 20, 200))

@@ -132,7 +132,7 @@ def _settled_window(problem, problems, tol):
     """Gains and covariances of a window that is begun anew: those of the one-step method."""
     gains, covariances, P = [], [], problem.start
     for _ in problems:
-        values, P, traces = greedy_until_settled(problem, P, tol, _STEPS)
+        (values,), (P,), traces = greedy_until_settled([problem], [P], tol, _STEPS)
         if len(traces) > _STEPS or np.isinf(traces[-1]):
             radius = spectral_radius(problem.loop(problem.gain(values)))
             if radius >= 1.0:

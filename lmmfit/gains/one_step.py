@@ -4,6 +4,7 @@ import math
 import warnings
 
 from lmmfit._threads import blas_threads_for
+from lmmfit.gains.components import Parts
 from lmmfit.gains.diagnosis import unstable_gain
 from lmmfit.gains.gain_solution import certify
 from lmmfit.gains.problem import filter_problem, regulator_problem
@@ -153,13 +154,16 @@ def solve_one_step(problem, *, tol=1e-5, max_iter=1000, initial_cov=None):
     if initial_cov is not None:
         P = as_symmetric(initial_cov, "initial_cov", problem.order)
     with blas_threads_for(problem.order):
-        values, P, traces = greedy_until_settled(problem, P, tol, max_iter)
+        parts = Parts(problem, P)
+        values, last, traces = greedy_until_settled(
+            parts.problems, parts.starts, tol, max_iter, parts.total
+        )
         if not math.isfinite(traces[-1]):
             raise unstable_gain(problem, "one-step")
         change = relative_change(traces[-1], traces[-2])
         found = certify(
-            problem, values, method="one-step", converged=change < tol, n_iter=len(traces) - 1,
-            trace_history=traces[1:], P_last=P,
+            problem, parts.values(values), method="one-step", converged=change < tol,
+            n_iter=len(traces) - 1, trace_history=traces[1:], P_last=parts.covariance(last),
         )  # fmt: skip
     if not found.converged:
         warnings.warn(

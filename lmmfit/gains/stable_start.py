@@ -66,7 +66,7 @@ def stable_start(problem):
     NotDetectableError, NotStabilizableError
         If there can be none, whatever the pattern.
     """
-    values, _, traces = greedy_until_settled(problem, problem.start, _SETTLED, _STEPS)
+    (values,), _, traces = greedy_until_settled([problem], [problem.start], _SETTLED, _STEPS)
     point = SteadyObjective(problem).evaluate(values) if np.isfinite(traces[-1]) else None
     return _by_discount(problem) if point is None else point
 

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from lmmfit._threads import blas_threads_for
-from lmmfit.gains.components import components
+from lmmfit.gains.components import Parts
 from lmmfit.gains.diagnosis import check_visible
 from lmmfit.gains.gain_solution import certify
 from lmmfit.gains.minimise import minimise
@@ -68,7 +68,8 @@ def steady_gain(
 
     Notes
     -----
-    Parts of the network that have nothing to do with each other are solved one by one.
+    Parts of the network that have nothing to do with each other are solved one by one, and of
+    those that are alike only one.
 
     References
     ----------
@@ -172,21 +173,19 @@ def solve_steady(problem, *, tol=1e-9, max_iter=200, n_init=1, start=None, rando
     start = None if start is None else start_values(problem, start)
     rng = np.random.default_rng(random_state)
     with blas_threads_for(problem.order):
-        parts, ends = components(problem), []
-        for part in parts:
-            first = None if start is None else start[part.entries]
+        parts, ends = Parts(problem), []
+        for part, entries in zip(parts.problems, parts.entries, strict=True):
+            first = None if start is None else start[entries]
             try:
-                ends.append(_best_end(part.problem, first, n_init, rng, tol, max_iter))
+                ends.append(_best_end(part, first, n_init, rng, tol, max_iter))
             except RiccatiError:  # of a part, whose states have numbers of their own
                 check_visible(problem)
                 raise
-        values = np.empty(problem.pattern.size)
-        for part, end in zip(parts, ends, strict=True):
-            values[part.entries] = end.point.values
         found = certify(
-            problem, values, method="steady", converged=all(end.converged for end in ends),
-            n_iter=max(len(end.history) - 1 for end in ends), P_last=None,
-            trace_history=_sum_of_histories(ends), at=ends[0].point if len(ends) == 1 else None,
+            problem, parts.values([end.point.values for end in ends]), method="steady",
+            converged=all(end.converged for end in ends), P_last=None,
+            n_iter=max(len(end.history) - 1 for end in ends),
+            trace_history=_histories(parts, ends), at=ends[0].point if parts.undivided else None,
         )  # fmt: skip
     if not found.converged:
         warnings.warn(
@@ -235,8 +234,8 @@ def _best_end(problem, values, n_init, rng, tol, max_iter):
     return best
 
 
-def _sum_of_histories(ends):
+def _histories(parts, ends):
     """Traces of the whole; parts that have ended earlier stay where they are."""
     longest = max(len(end.history) for end in ends)
     padded = [end.history + end.history[-1:] * (longest - len(end.history)) for end in ends]
-    return [float(traces) for traces in np.sum(padded, axis=0)]
+    return [float(trace) for trace in parts.total(padded)]

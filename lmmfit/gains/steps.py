@@ -59,34 +59,39 @@ def greedy_step(problem, P):
     return values, problem.correct(predicted, problem.gain(values))
 
 
-def greedy_until_settled(problem, P, tol, max_iter):
-    """Greedy steps until the trace changes by less than ``tol`` of itself.
+def greedy_until_settled(problems, starts, tol, max_iter, total=sum):
+    """Greedy steps, of all parts of a network, until the trace changes by less than ``tol``.
 
     Parameters
     ----------
-    problem : GainProblem
-    P : ndarray of shape (n, n)
+    problems : list of GainProblem
+        Of the parts.
+    starts : list of ndarray of shape (n, n)
     tol : float
+        Relative to the trace.
     max_iter : int
+    total : callable
+        Of the traces of the parts: that of the whole.
 
     Returns
     -------
-    values : ndarray of shape (size,)
-        Of the last gain.
-    P : ndarray of shape (n, n)
+    values : list of ndarray of shape (size,)
+        Of the last gains.
+    covariances : list of ndarray of shape (n, n)
     traces : list of float
         0 first, such that there are two steps at least, as in the published programs; the last
         one is infinite where the recursion diverged.
     """
-    traces = [0.0]
+    covariances, traces = starts, [0.0]
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(max_iter):
-            values, P = greedy_step(problem, P)
-            trace = float(P.trace())
+            steps = [greedy_step(*part) for part in zip(problems, covariances, strict=True)]
+            values, covariances = (list(found) for found in zip(*steps, strict=True))
+            trace = float(total([P.trace() for P in covariances]))
             traces.append(trace if trace < _DIVERGED else math.inf)
             if math.isinf(traces[-1]) or relative_change(traces[-1], traces[-2]) < tol:
                 break
-    return values, P, traces
+    return values, covariances, traces
 
 
 def run_forward(problems, start, gains):

@@ -11,11 +11,13 @@ from lmmfit.gains import (
     UnstableGainError,
     as_pattern,
     filter_problem,
+    finite_horizon_gain,
+    one_step_gain,
     solve_stein,
     spectral_radius,
     steady_gain,
 )
-from lmmfit.gains.components import components
+from lmmfit.gains.components import Parts, components
 from lmmfit.gains.minimise import minimise
 from lmmfit.gains.products import congruence, product_on
 from lmmfit.gains.steady_objective import SteadyObjective
@@ -156,6 +158,38 @@ class TestComponents:
         assert len(components(problem, full=True)) == 3
         found = steady_gain(A, C, Q, R, pattern)
         assert found.gap == pytest.approx(1.0, abs=1e-9)
+
+    def test_parts_that_are_alike_are_solved_once(self):
+        A, C = [[0.9, 0.2], [0.0, 0.8]], [[1.0, 0.0]]
+        other = [[0.5, 0.2], [0.0, 0.8]]
+        whole = block_diag(A, other, A, A)
+        outputs, pattern = block_diag(C, C, C, C), block_diag(*[[[1], [1]]] * 4)
+        order = np.array([0, 2, 1, 4, 3, 6, 5, 7])  # parts that lie between each other
+        whole, pattern = whole[np.ix_(order, order)], pattern[order]
+        outputs = outputs[:, order]
+        one, eye = np.eye(8), np.eye(4)
+        problem = filter_problem(whole, outputs, one, eye, pattern)
+        assert len(Parts(problem).problems) == 2
+        for start in (np.diag(np.arange(8.0)), one + 0.1):
+            assert len(Parts(problem, start).problems) == (4 if start[0, 1] == 0 else 1)
+        for call in (one_step_gain, finite_horizon_gain, steady_gain):
+            found = call(whole, outputs, one, eye, pattern)
+            single = [call(M, C, np.eye(2), np.eye(1), "full") for M in (A, other)]
+            expected = 3 * single[0].trace + single[1].trace
+            assert found.trace == pytest.approx(expected, rel=1e-6)
+            assert found.centralized_trace == pytest.approx(
+                3 * single[0].centralized_trace + single[1].centralized_trace, rel=1e-12
+            )
+            np.testing.assert_allclose(found.P_last.trace(), found.trace_history[-1], rtol=1e-9)
+
+    def test_a_start_that_joins_parts(self):
+        matrices = self.network()
+        start = np.full((5, 5), 0.1) + np.eye(5)
+        joined = one_step_gain(*matrices, initial_cov=start, tol=1e-12)
+        alone = one_step_gain(*matrices, tol=1e-12)
+        np.testing.assert_allclose(joined.K, alone.K, atol=1e-6)
+        two = finite_horizon_gain(*matrices, initial_cov=start, window=40)
+        np.testing.assert_allclose(two.trace, alone.trace, rtol=1e-2)
 
     def test_outputs_without_states(self):
         A, C = np.diag([0.5, 0.6]), np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
