@@ -2,7 +2,7 @@
 
 The loaders follow scikit-learn's conventions: each returns a ``Bunch``, a pair with
 ``return_X_y=True``, and pandas objects with ``as_frame=True``. Only the last needs pandas. Linear
-systems are a ``Bunch`` of their matrices.
+systems and networks are a ``Bunch`` of their matrices.
 """
 
 from lmmfit.datasets._loaders import (
@@ -18,6 +18,8 @@ from lmmfit.datasets._loaders import (
     load_ratpup,
     load_sleepstudy,
 )
+from lmmfit.datasets._networks import make_random_network
+from lmmfit.datasets._power_grid import make_power_grid
 from lmmfit.datasets._simulate import make_longitudinal
 from lmmfit.datasets._systems import (
     load_rail,
@@ -25,6 +27,7 @@ from lmmfit.datasets._systems import (
     make_rlc_ladder,
     make_triple_chain,
 )
+from lmmfit.datasets._tank_network import make_tank_network
 
 __all__ = [
     "load_dyestuff",
@@ -41,6 +44,9 @@ __all__ = [
     "load_sleepstudy",
     "make_convection_diffusion",
     "make_longitudinal",
+    "make_power_grid",
+    "make_random_network",
     "make_rlc_ladder",
+    "make_tank_network",
     "make_triple_chain",
 ]

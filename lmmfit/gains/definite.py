@@ -13,9 +13,7 @@ from lmmfit.gains.pattern_shapes import rectangle
 
 __all__ = ["DefiniteSolver"]
 
-_SERIAL = (
-    64  # order below which BLAS starts no threads, and limiting them costs more than it saves
-)
+_SERIAL = 64  # order below which BLAS starts no threads, and limits cost more than they save
 
 
 class DefiniteSolver:

@@ -28,6 +28,8 @@ class GainSequence:
         Sum of the traces; of a moving horizon, the exact steady trace.
     spectral_radius : float or None
         Of a moving horizon: of the product of its loops, below 1.
+    P_steady : ndarray of shape (n, n) or None
+        Of a moving horizon: exact steady covariance of its estimates.
 
     Examples
     --------
@@ -49,3 +51,4 @@ class GainSequence:
     trace_history: list = field(repr=False)
     trace: float
     spectral_radius: float | None = None
+    P_steady: np.ndarray | None = field(default=None, repr=False)

@@ -24,7 +24,7 @@ from lmmfit.gains.window import solve_weighted
 from lmmfit.riccati.checks import as_dense, as_matrix, check_options
 from lmmfit.riccati.kalman import as_outputs
 
-__all__ = ["filter_moving_horizon", "moving_horizon_gain"]
+__all__ = ["filter_moving_horizon", "moving_horizon_gain", "solve_moving_horizon"]
 
 _SWEEPS = 1000
 _STEPS = 1000  # of the one-step method
@@ -90,7 +90,25 @@ def moving_horizon_gain(A, C, Q, R, pattern, *, window=5, tol=1e-4, max_iter=100
     >>> moving.trace < steady_gain(A, one, one, one, "diag").trace
     True
     """
-    problem = filter_problem(A, C, Q, R, pattern)
+    return solve_moving_horizon(
+        filter_problem(A, C, Q, R, pattern), window=window, tol=tol, max_iter=max_iter
+    )
+
+
+def solve_moving_horizon(problem, *, window=5, tol=1e-4, max_iter=100):
+    """The moving-horizon method for a problem that is checked.
+
+    Parameters
+    ----------
+    problem : GainProblem
+    window : int
+    tol : float
+    max_iter : int
+
+    Returns
+    -------
+    GainSequence
+    """
     check_options("moving-horizon", ("moving-horizon",), tol, max_iter)
     if isinstance(window, str):
         raise ValueError(f"window must be a whole number of at least 1, got {window!r}.")
@@ -102,7 +120,7 @@ def moving_horizon_gain(A, C, Q, R, pattern, *, window=5, tol=1e-4, max_iter=100
         warnings.warn(
             f"the trace still changed by more than tol={tol:g} of itself after {max_iter} windows "
             "of the moving horizon. Allow more max_iter.",
-            RuntimeWarning, stacklevel=2,
+            RuntimeWarning, stacklevel=3,
         )  # fmt: skip
     return sequence
 
@@ -169,7 +187,7 @@ def _certified(problem, gains, covariances, history, converged):
     return GainSequence(
         np.stack([problem.pattern.dense(values) for values in gains]),
         np.stack(covariances), np.trace(covariances, axis1=1, axis2=2), "moving-horizon",
-        converged, len(history), history, float(steady.trace()), radius,
+        converged, len(history), history, float(steady.trace()), radius, steady,
     )  # fmt: skip
 
 
