@@ -115,3 +115,66 @@ def test_products_that_judge_solutions_are_those_of_the_network():
     np.testing.assert_allclose(gauss_newton_product(problem, v), G @ v, rtol=1e-12, atol=1e-12)
     arrays = problem.arrays
     assert matrix(spec, arrays["theta"], arrays["X"], arrays["Y"]).shape == (35, 35)
+
+
+def test_exponents_are_those_of_large_sizes():
+    from benchmarks._claims import growth
+
+    def row(adapter, n, seconds):
+        return {
+            "adapter": adapter,
+            "status": "ok",
+            "seconds": [seconds, 2 * seconds],
+            "figures": {"N": n},
+        }
+
+    rows = [row("lmmfit", n, 3e-6 * n**2 if n > 40 else 1.0) for n in (10, 50, 60, 200)]
+    rows += [row("rival", n, 1e-7 * n**4.5) for n in (10, 50, 60)]
+    rival, ours = {"adapter": "rival"}, {"adapter": "lmmfit"}
+    assert growth("", ours, above=40, at_most=2.77).check(rows)["value"] == pytest.approx(2.0)
+    ratio = growth("", rival, over=ours, above=40, at_least=2.0).check(rows)
+    assert (ratio["value"], ratio["met"]) == (pytest.approx(2.5), True)
+    assert growth("", ours, above=100, at_most=2.77).check(rows)["met"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "shown"),
+    [(93.46, 50.0, "93.5"), (1441.4285, 1441.43, "1441.4285"), (4.7631e-7, 5e-7, "4.763e-07")],
+)
+def test_a_claim_shows_on_which_side_of_its_bound_it_is(value, bound, shown):
+    from benchmarks._report import _apart
+
+    assert float(_apart(value, bound)) == pytest.approx(float(shown), rel=1e-4)
+    assert (float(_apart(value, bound)) > bound) == (value > bound)
+
+
+def test_every_library_is_held_to_the_threads_of_the_case():
+    from benchmarks._machine import held_to
+
+    assert set(held_to(2).values()) == {"2"}
+    assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"} <= set(held_to(1))
+
+
+def test_published_methods_design_the_gains_that_they_are_compared_with():
+    from benchmarks import _gain_systems as systems
+    from benchmarks.adapters import published
+    from lmmfit.gains import finite_horizon_gain
+
+    system = systems.tanks(6)
+    ours = finite_horizon_gain(*system, window=40)
+    *matrices, E = (M.toarray() for M in system)
+    sums = (published.as_printed, published.kept_loops, published.running_products)
+    for solve, pattern in ((published.formula, E), (published.algorithm, E.nonzero())):
+        for weights in sums:
+            found = published.finite_horizon((*matrices, pattern), 40, 1e-5, solve, weights)
+            np.testing.assert_allclose(found[0], ours.K, rtol=1e-9, atol=1e-12)
+            assert found[1] == pytest.approx(ours.trace_history[-1], rel=1e-10)
+            assert found[2] == ours.n_iter
+
+
+def test_networks_that_are_not_shipped_are_asked_for(monkeypatch, tmp_path):
+    from benchmarks._gain_systems import network
+
+    monkeypatch.setenv("LMMFIT_DECENTER", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="LMMFIT_DECENTER"):
+        network(40)

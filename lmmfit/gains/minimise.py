@@ -12,6 +12,7 @@ _MEMORY = 10  # pairs of steps and changes of the gradient
 _DECREASE = 1e-4  # share of the decrease that the slope promises
 _SHORTEST = 1e-9  # step below which a search is given up
 _ROUNDING = 1e-14  # relative change of the trace that says nothing
+_TINY = 1e-300
 _QUIET = 3  # steps in a row without more than that, after which there is nothing left to gain
 
 
@@ -35,13 +36,13 @@ class Minimum:
 
 
 def minimise(evaluate, point, *, tol=1e-9, max_iter=200):
-    """Minimise the trace from a point whose loop is stable.
+    """Minimise the logarithm of the trace from a point whose loop is stable.
 
     1. The direction is that of L-BFGS, whose first matrix is the inverse of ``2 [S (x) L]_chi``
        at the point: alone it would be the step of Gauss and Newton, and the sweep of the
        finite-horizon method for an endless window.
-    2. The step is halved, or shortened to the minimum of a parabola, until the trace has
-       decreased; it is infinite where the loop is not stable.
+    2. The step is shortened, to the minimum of a parabola, until the trace has decreased; it is
+       infinite where the loop is not stable. The logarithm tames the wall before that.
     3. Where the traces differ by rounding alone, the slope decides in their place.
 
     Parameters
@@ -66,42 +67,46 @@ def minimise(evaluate, point, *, tol=1e-9, max_iter=200):
     pairs = deque(maxlen=_MEMORY)
     history, evaluations, quiet = [point.trace], 0, 0
     for _ in range(max_iter):
-        direction = _direction(point, pairs)
-        slope = float(point.gradient @ direction)
+        gradient = _log_gradient(point)
+        direction = _direction(point, gradient, pairs)
+        slope = float(gradient @ direction)
         if not slope < 0.0:  # pairs of rounding: begin anew with the metric alone
             pairs.clear()
-            direction = -point.precondition(point.gradient)
-            slope = min(float(point.gradient @ direction), 0.0)
-        if math.sqrt(-slope) <= tol * math.sqrt(abs(point.trace)) or quiet == _QUIET:
+            direction = _direction(point, gradient, pairs)
+            slope = min(float(gradient @ direction), 0.0)
+        if math.sqrt(-slope) <= tol or quiet == _QUIET:
             return Minimum(point, True, history, evaluations)
         found, tried = _search(evaluate, point, direction, slope)
         evaluations += tried
         if found is None:
-            promised = math.sqrt(-slope / abs(point.trace))
-            return Minimum(point, promised <= math.sqrt(_ROUNDING), history, evaluations)
-        step, change = found.values - point.values, found.gradient - point.gradient
+            return Minimum(point, -slope <= _ROUNDING, history, evaluations)
+        step, change = found.values - point.values, _log_gradient(found) - gradient
         if step @ change > 1e-12 * np.linalg.norm(step) * np.linalg.norm(change):
             pairs.append((step, change, 1.0 / float(step @ change)))
-        quiet = quiet + 1 if point.trace - found.trace <= _noise(point) else 0
+        quiet = quiet + 1 if _log_ratio(found, point) >= -_ROUNDING else 0
         point.release()
         point = found
         history.append(point.trace)
     return Minimum(point, False, history, evaluations)
 
 
-def _noise(point):
-    """Differences of the trace that may be rounding alone."""
-    return _ROUNDING * abs(point.trace)
+def _log_gradient(point):
+    return point.gradient / max(point.trace, _TINY)
 
 
-def _direction(point, pairs):
+def _log_ratio(found, point):
+    """Difference of the logarithms of two traces, to the last digit."""
+    return math.log1p((found.trace - point.trace) / max(point.trace, _TINY))
+
+
+def _direction(point, gradient, pairs):
     """Minus the inverse Hessian's estimate times the gradient: the two loops of L-BFGS."""
-    q, shares = point.gradient.copy(), []
+    q, shares = gradient.copy(), []
     for step, change, curvature in reversed(pairs):
         share = curvature * float(step @ q)
         q -= share * change
         shares.append(share)
-    d = point.precondition(q)
+    d = max(point.trace, _TINY) * point.precondition(q)
     for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
         d = d + (share - curvature * float(change @ d)) * step
     return -d
@@ -110,18 +115,17 @@ def _direction(point, pairs):
 def _search(evaluate, point, direction, slope):
     """A point along the direction that is better, or None; and how many were tried."""
     length, tried = 1.0, 0
-    noise = _noise(point)
     while length > _SHORTEST:
         trial = evaluate(point.values + length * direction)
         tried += 1
         if trial is None:
             length *= 0.25
             continue
-        gain = trial.trace - point.trace
-        if gain <= _DECREASE * length * slope and gain < -noise:
+        gain = _log_ratio(trial, point)
+        if gain <= min(_DECREASE * length * slope, -_ROUNDING):
             return trial, tried
-        if abs(gain) <= noise and abs(float(trial.gradient @ direction)) < 0.9 * abs(slope):
+        if abs(gain) <= _ROUNDING and abs(float(_log_gradient(trial) @ direction)) < -0.9 * slope:
             return trial, tried
-        parabola = -0.5 * slope * length**2 / max(gain - slope * length, 1e-300)
+        parabola = -0.5 * slope * length**2 / max(gain - slope * length, _TINY)
         length = float(np.clip(parabola, 0.1 * length, 0.5 * length))
     return None, tried

@@ -62,8 +62,8 @@ def less_identity(M):
     """
     if issparse(M):
         return csr_array(eye_array(M.shape[0], format="csr") - M)
-    T = -M
-    T.reshape(-1)[:: len(M) + 1] += 1.0
+    T = np.negative(M)
+    T[np.diag_indices(len(T))] += 1.0
     return T
 
 

@@ -13,8 +13,7 @@ from lmmfit.gains.steps import greedy_until_settled
 
 __all__ = ["given_start", "random_start", "stable_start"]
 
-_STEPS = 200  # of the one-step recursion
-_SETTLED = 1e-3
+_SETTLED = ((1e-3, 200), (1e-6, 1000))  # of the one-step recursion: tolerance, and steps at most
 _STAGES = 60
 _PATHS = 8
 _INSIDE = 0.98  # spectral radius to which a discounted loop is brought
@@ -66,9 +65,15 @@ def stable_start(problem):
     NotDetectableError, NotStabilizableError
         If there can be none, whatever the pattern.
     """
-    (values,), _, traces = greedy_until_settled([problem], [problem.start], _SETTLED, _STEPS)
-    point = SteadyObjective(problem).evaluate(values) if np.isfinite(traces[-1]) else None
-    return _by_discount(problem) if point is None else point
+    start = [problem.start]
+    for tol, most in _SETTLED:
+        (values,), start, traces = greedy_until_settled([problem], start, tol, most)
+        if np.isinf(traces[-1]):
+            break
+        point = SteadyObjective(problem).evaluate(values)
+        if point is not None:
+            return point
+    return _by_discount(problem)
 
 
 def _by_discount(problem):

@@ -42,8 +42,8 @@ def steady_gain(
         trace itself is then right to about ``tol**2``.
     max_iter : int, default=200
     n_init : int, default=1
-        Starts; those after the first are at random. The best end is taken. No second minimum has
-        been met in practice, but the trace is not convex.
+        Starts; those after the first are at random. The best end is taken. The trace is not
+        convex, though second minima are rare: strongly coupled networks may have them.
     start : array-like or sparse array of shape (n, o), optional
         A gain with a stable loop to start from.
     random_state : int or numpy.random.Generator, optional

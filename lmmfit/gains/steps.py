@@ -136,7 +136,7 @@ class SumOfTraces:
         L = congruence(csr_array(F.T) if issparse(F) else F.T, self.L)
         self.L = without_dust(0.5 * (L + L.T))
         if self._weights:
-            self.L.reshape(-1)[:: len(L) + 1] += self._weights.pop()
+            self.L[np.diag_indices(len(L))] += self._weights.pop()
 
 
 class LastTrace:

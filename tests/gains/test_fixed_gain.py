@@ -40,6 +40,20 @@ def a_system(n, o, seed, k=0):
     return (A, C, Q, R, K), rng.standard_normal((n, k)) if k else None
 
 
+def test_dense_gain_of_a_sparse_network():
+    network = make_random_network(60, random_state=0)
+    A, C, Q, R = (M.toarray() for M in (network.A, network.C, network.Q, network.R))
+    K = steady_filter(A, C, Q, R).K
+    assert np.count_nonzero(K) > 0.5 * K.size
+    assert np.count_nonzero(C) < 0.02 * C.size
+    found = constant_gain_filter(network.A, network.C, network.Q, network.R, K)
+    left = np.eye(len(A)) - K @ C
+    expected = solve_discrete_lyapunov(left @ A, left @ Q @ left.T + K @ R @ K.T)
+    np.testing.assert_allclose(found.P_filtered, expected, rtol=1e-9, atol=1e-10)
+    radius = np.abs(np.linalg.eigvals(left @ A)).max()
+    assert found.spectral_radius == pytest.approx(radius, rel=1e-9)
+
+
 def with_gaps(rng, T, o, share=0.2):
     Y = rng.standard_normal((T, o))
     Y[rng.random(Y.shape) < share] = np.nan

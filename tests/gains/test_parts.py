@@ -19,7 +19,7 @@ from lmmfit.gains import (
 )
 from lmmfit.gains.components import Parts, components
 from lmmfit.gains.minimise import minimise
-from lmmfit.gains.products import congruence, product_on
+from lmmfit.gains.products import congruence, less_identity, product_on
 from lmmfit.gains.steady_objective import SteadyObjective
 from lmmfit.gains.steps import LastTrace, SumOfTraces
 
@@ -84,6 +84,13 @@ class TestProducts:
         expected = F @ P @ F.T
         np.testing.assert_allclose(congruence(csr_array(F), P), expected, atol=1e-12)
         np.testing.assert_allclose(congruence(F, P), expected, atol=1e-12)
+
+    @pytest.mark.parametrize("form", [np.ascontiguousarray, np.asfortranarray, csr_array])
+    def test_identity_less_a_matrix(self, form):
+        M = np.arange(9.0).reshape(3, 3)
+        found = less_identity(form(M))
+        np.testing.assert_array_equal(found.toarray() if issparse(found) else found, np.eye(3) - M)
+        np.testing.assert_array_equal(M, np.arange(9.0).reshape(3, 3))
 
     @pytest.mark.parametrize("k", [400, 403])
     def test_blocks(self, k):

@@ -3,6 +3,7 @@
 import pickle
 from types import SimpleNamespace
 
+import networkx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -139,7 +140,6 @@ def test_rows_and_columns_go_to_the_nodes_that_own_them():
 
 
 def test_networkx():
-    networkx = pytest.importorskip("networkx")
     np.testing.assert_array_equal(
         as_pattern(networkx.path_graph(4)).mask, as_pattern(line(4)).mask
     )
