@@ -26,6 +26,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks mlp
 	$(BIN)/python -m benchmarks hessian
 	$(BIN)/python -m benchmarks riccati
+	$(BIN)/python -m benchmarks gains
 
 # Each extra leaves a stamp, so that the second call has nothing to install.
 $(VENV)/.%: pyproject.toml | $(BIN)/python

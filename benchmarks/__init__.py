@@ -10,6 +10,7 @@ SUITES = {
     "mlp": "networks: products with the Hessian, optimisers, what a fit reaches in a given time",
     "hessian": "what can be asked of a Hessian: eigenvalues, trace, density, products, inverse",
     "riccati": "Riccati equations of both signs, a steel rail, filters of long series",
+    "gains": "sparse gains: the equation of distributed control, filters and regulators from it",
     "linalg": "factorizations, band systems, stacks, least squares, error bounds",
 }
 """Name of the suite's module -> what it measures."""

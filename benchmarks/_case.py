@@ -101,6 +101,10 @@ class Case:
         What the table is expected to show; each is reported as met or not met.
     accuracy : Accuracy or None
         Count right answers by package, instead of a line for each model.
+    threads : int
+        To which every library is held.
+    exact : tuple of str
+        Figures that are shown with ten digits rather than three.
     """
 
     name: str
@@ -118,6 +122,8 @@ class Case:
     commands: dict[str, str] = field(default_factory=dict)
     claims: tuple = ()
     accuracy: Accuracy | None = None
+    threads: int = 1
+    exact: tuple[str, ...] = ()
 
 
 class Problem:

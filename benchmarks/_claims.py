@@ -5,6 +5,8 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 _COMPARE = {">=": operator.ge, "<=": operator.le}
 
 
@@ -119,6 +121,33 @@ def figure_lead(text, name, rival, ours, *, at_least):
         return min(_figures(rows, name, ours)) - max(_figures(rows, name, rival))
 
     return Claim(text, value, ">=", at_least, "", rival)
+
+
+def growth(text, where, *, over=None, above, at_least=None, at_most=None):
+    """Claim the exponent with which times grow with the figure N, or their ratio to others does.
+
+    It is the slope of a line through the logarithms, of all sizes above one, of the shortest
+    times: what else the machine does can only make them longer.
+    """
+    bound, sign = (at_most, "<=") if at_least is None else (at_least, ">=")
+
+    def value(rows):
+        times = _by_size(rows, where)
+        if over is not None:
+            base = _by_size(rows, over)
+            times = {n: times[n] / base[n] for n in times if n in base}
+        sizes = [n for n in times if n > above]
+        if len(sizes) < 2:
+            raise ValueError("one size has no exponent")
+        return float(np.polyfit(np.log(sizes), np.log([times[n] for n in sizes]), 1)[0])
+
+    return Claim(text, value, sign, bound)
+
+
+def _by_size(rows, where):
+    """Return N -> the shortest time of the rows that have it."""
+    selected = [row for row in rows if row["status"] == "ok" and _matches(row, where)]
+    return {row["figures"]["N"]: min(row["seconds"]) for row in selected}
 
 
 def _figures(rows, name, where):

@@ -6,14 +6,19 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ONE_THREAD = {
-    f"{library}_NUM_THREADS": "1"
-    for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMBA", "RAYON")
-} | {"POLARS_MAX_THREADS": "1"}
-"""Environment that holds every library to one thread."""
+_LIMITS = (
+    *(f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "BLIS")),
+    *(f"{library}_NUM_THREADS" for library in ("VECLIB_MAXIMUM", "NUMBA", "RAYON")),
+    "POLARS_MAX_THREADS",
+)
 
 
-def describe():
+def held_to(threads):
+    """Return the environment that holds every library to so many threads."""
+    return dict.fromkeys(_LIMITS, str(threads))
+
+
+def describe(threads=1):
     """Return processor, memory, system, interpreter and library versions as a dict."""
     return {
         "date": date.today().isoformat(),
@@ -22,7 +27,7 @@ def describe():
         "memory_gb": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "threads": 1,
+        "threads": threads,
         "python": platform.python_version(),
         **versions("numpy", "scipy", "numba", "pandas"),
     }

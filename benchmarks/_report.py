@@ -85,7 +85,8 @@ def _by_row(case):
             line += ["-" if peak is None else f"{peak / 1e6:.1f}"]
         if compared:
             line += ["-" if row.get("error") is None else f"{row['error']:.1e}"]
-        line += [_figure(row.get("figures", {}).get(name)) for name in figures]
+        exact = case.get("exact", ())
+        line += [_figure(row.get("figures", {}).get(name), name in exact) for name in figures]
         line += [str(row.get(key, "-")) for key in extra]
         body.append(line)
     return header, body
@@ -186,12 +187,11 @@ def _notes(case):
         notes.append("quick: the bounds below are those of the full sizes")
     for claim in case["claims"]:
         verdict = {True: "met", False: "NOT MET", None: "not measured"}[claim["met"]]
-        value = "-" if claim["value"] is None else _digits(claim["value"]) + claim["unit"]
+        value, bound = claim["value"], claim["bound"]
+        shown = "-" if value is None else _apart(value, bound) + claim["unit"]
         if claim.get("without"):
             verdict += f", without {', '.join(claim['without'])}"
-        notes.append(
-            f"claim: {claim['text']}: {value} ({claim['sign']} {claim['bound']:g}): {verdict}"
-        )
+        notes.append(f"claim: {claim['text']}: {shown} ({claim['sign']} {bound:.10g}): {verdict}")
     return notes
 
 
@@ -291,10 +291,21 @@ def _digits(value):
     return f"{value:.{decimals}f}" if decimals < 6 else f"{value:.1e}"
 
 
-def _figure(value):
-    """Return a number as it is shown: counts in full, others with three digits."""
+def _apart(value, bound):
+    """Return three significant digits, or as many as tell a number from its bound."""
+    for digits in range(4, 11):
+        text = _digits(value) if digits == 4 else f"{value:.{digits}g}"
+        if abs(float(text) - value) <= 0.1 * abs(value - bound):
+            break
+    return text
+
+
+def _figure(value, exact=False):
+    """Return a number as it is shown: counts in full, others with three digits, or ten."""
     if value is None:
         return "-"
+    if exact:
+        return f"{value:.10g}"
     return str(value) if isinstance(value, int) else _digits(value)
 
 

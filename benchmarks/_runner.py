@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks._machine import ONE_THREAD, describe
+from benchmarks._machine import describe, held_to
 from benchmarks._worker import clean
 
 ROOT = Path(__file__).parent.parent
@@ -36,11 +36,11 @@ def run_case(case, *, repeats=None, quick=False):
     Returns
     -------
     dict
-        ``title``, ``quick``, ``machine``, ``units``, ``rows`` and ``claims``. A row holds
-        ``adapter, variant, operation, problem, status`` and, if the status is ``ok``,
+        ``title``, ``quick``, ``machine``, ``units``, ``exact``, ``rows`` and ``claims``. A row
+        holds ``adapter, variant, operation, problem, status`` and, if the status is ``ok``,
         ``seconds`` (a list), ``median`` and what the worker reported.
     """
-    machine = describe()
+    machine = describe(case.threads)
     with tempfile.TemporaryDirectory(prefix="lmmfit-benchmark-") as folder:
         # A case without repeats runs once, whatever the command line says.
         repeats = repeats if repeats and case.repeats else case.repeats
@@ -58,6 +58,7 @@ def run_case(case, *, repeats=None, quick=False):
         "machine": machine,
         "units": list(case.units) if case.units else None,
         "accuracy": asdict(case.accuracy) if case.accuracy else None,
+        "exact": list(case.exact),
         "rows": rows,
         "claims": [claim.check(rows) for claim in case.claims],
     }
@@ -127,7 +128,7 @@ def _run_worker(case, entry, problems, repeats, folder):
     job.write_text(json.dumps(settings))
     start = perf_counter()
     command = [sys.executable, "-m", "benchmarks._worker", str(job)]
-    out, error, ended = _run(command, ROOT, case.timeout)
+    out, error, ended = _run(command, ROOT, case.timeout, case.threads)
     wall = perf_counter() - start
     rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     if not ended:
@@ -161,12 +162,12 @@ def _last_words(error):
     return clean(lines[-1]) if lines else "no output"
 
 
-def _run(command, folder, timeout):
-    """Run a program on one thread; stop it and what it started when its time is over."""
+def _run(command, folder, timeout, threads=1):
+    """Run a program; stop it and what it started when its time is over."""
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=os.environ | ONE_THREAD,
+        env=os.environ | held_to(threads),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

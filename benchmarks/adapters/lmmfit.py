@@ -8,6 +8,7 @@ import numpy as np
 import lmmfit
 from benchmarks._case import Operation
 from benchmarks.adapters import (
+    _lmmfit_gains,
     _lmmfit_hessian,
     _lmmfit_linalg,
     _lmmfit_networks,
@@ -224,6 +225,7 @@ VARIANTS = {
     "profile": profile,
     "bootstrap": bootstrap,
     "many": many,
+    **_lmmfit_gains.VARIANTS,
     **_lmmfit_hessian.VARIANTS,
     **_lmmfit_linalg.VARIANTS,
     **_lmmfit_networks.VARIANTS,

@@ -14,7 +14,7 @@ from lmmfit.gains.gain_solution import certify
 from lmmfit.gains.problem import filter_problem, regulator_problem
 from lmmfit.gains.products import spectral_radius
 from lmmfit.gains.steps import SumOfTraces, relative_change, sweep_backward
-from lmmfit.gains.window import Covariances, greedy_gains, solve_weighted
+from lmmfit.gains.window import Covariances, check_window, greedy_gains, solve_weighted
 from lmmfit.riccati.checks import as_symmetric, check_options
 
 __all__ = ["finite_horizon_gain", "finite_horizon_regulator", "solve_finite_horizon"]
@@ -206,23 +206,6 @@ def solve_finite_horizon(problem, *, window="auto", tol=1e-5, max_iter=100, init
             RuntimeWarning, stacklevel=3,
         )  # fmt: skip
     return found
-
-
-def check_window(window, least):
-    """Refuse a window that is none.
-
-    Parameters
-    ----------
-    window : int or "auto"
-    least : int
-    """
-    if isinstance(window, str) and window == "auto":
-        return
-    whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
-    if not whole or window < least:
-        raise ValueError(
-            f"window must be 'auto' or a whole number of at least {least}, got {window!r}."
-        )
 
 
 class _Steady:

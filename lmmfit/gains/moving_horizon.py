@@ -8,7 +8,6 @@ import numpy as np
 
 from lmmfit._threads import blas_threads_for
 from lmmfit.gains.diagnosis import unstable_gain
-from lmmfit.gains.finite_horizon import check_window
 from lmmfit.gains.gain_sequence import GainSequence
 from lmmfit.gains.problem import filter_problem
 from lmmfit.gains.products import spectral_radius
@@ -20,7 +19,7 @@ from lmmfit.gains.steps import (
     run_forward,
     sweep_backward,
 )
-from lmmfit.gains.window import solve_weighted
+from lmmfit.gains.window import check_window, solve_weighted
 from lmmfit.riccati.checks import as_dense, as_matrix, check_options
 from lmmfit.riccati.kalman import as_outputs
 

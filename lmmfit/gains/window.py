@@ -1,4 +1,4 @@
-"""The covariances of a window, kept or computed again, and the equation of its gains."""
+"""A window: its covariances, kept or computed again, and the equation of its gains."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from lmmfit.gains.equation import solve_sparse_equation
 from lmmfit.gains.steps import greedy_step, run_forward
 
-__all__ = ["Covariances", "greedy_gains", "solve_weighted"]
+__all__ = ["Covariances", "check_window", "greedy_gains", "solve_weighted"]
 
 _MEMORY = 2**28  # numbers that are kept: 2 GiB
 
@@ -117,3 +117,25 @@ def solve_weighted(problem, L, S, right):
             L, S, pattern.dense(right), pattern, method="lu", if_singular="minimum-norm"
         )
         return pattern.gather(found.X)
+
+
+def check_window(window, least):
+    """Refuse a window that is none.
+
+    Parameters
+    ----------
+    window : int or "auto"
+    least : int
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    if isinstance(window, str) and window == "auto":
+        return
+    whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
+    if not whole or window < least:
+        raise ValueError(
+            f"window must be 'auto' or a whole number of at least {least}, got {window!r}."
+        )
