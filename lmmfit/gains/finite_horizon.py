@@ -13,8 +13,8 @@ from lmmfit.gains.errors import GainError
 from lmmfit.gains.gain_solution import certify
 from lmmfit.gains.problem import filter_problem, regulator_problem
 from lmmfit.gains.products import spectral_radius
-from lmmfit.gains.steps import SumOfTraces, relative_change, sweep_backward
-from lmmfit.gains.window import Covariances, check_window, greedy_gains, solve_weighted
+from lmmfit.gains.steps import SumOfTraces, relative_change
+from lmmfit.gains.window import Window, check_window
 from lmmfit.riccati.checks import as_symmetric, check_options
 
 __all__ = ["finite_horizon_gain", "finite_horizon_regulator", "solve_finite_horizon"]
@@ -216,30 +216,19 @@ class _Steady:
         self.traces, self.change, self.n_iter, self.converged = [], math.inf, 0, False
 
 
-class _Window:
-    """Gains and covariances of a part of the network along the window."""
-
-    def __init__(self, problem, start, W):
-        self.problems = [problem] * W
-        self.gains = greedy_gains(self.problems, start)
-        self.covariances = Covariances(self.problems, start, self.gains)
-
-    def sweep(self):
-        """Improve the gains once; the traces that they lead to."""
-        W, n = len(self.gains), self.problems[0].order
-        adjoint = SumOfTraces(n, [1.0] * W)
-        sweep_backward(self.problems, self.covariances.before, self.gains, adjoint, solve_weighted)
-        self.covariances.run(self.gains)
-        return self.covariances.traces
-
-
 def _sweep_until_steady(problem, parts, W, tol, max_iter):
     """Sweeps over a window of W steps; the published rules for where and when to stop."""
-    windows = [_Window(*part, W) for part in zip(parts.problems, parts.starts, strict=True)]
+    pairs = zip(parts.problems, parts.starts, strict=True)
+    windows = [Window([part] * W, start) for part, start in pairs]
     found = _Steady()
     while not found.converged and found.n_iter < max_iter:
         found.n_iter += 1
-        traces = parts.total([window.sweep() for window in windows])
+        traces = parts.total(
+            [
+                window.sweep(SumOfTraces(part.order, [1.0] * W))
+                for part, window in zip(parts.problems, windows, strict=True)
+            ]
+        )
         if not np.isfinite(traces).all():
             raise unstable_gain(problem, "finite-horizon")
         changes = [relative_change(b, a) for a, b in pairwise(traces)]
@@ -254,7 +243,7 @@ def _sweep_until_steady(problem, parts, W, tol, max_iter):
         found.traces.append(float(traces[at]))
         found.converged = bool(relative_change(traces[at], before) < tol)
     if found.values is not None:
-        blocks = [window.covariances.before(found.at + 1) for window in windows]
+        blocks = [window.before(found.at + 1) for window in windows]
         found.P = parts.covariance(blocks)
     return found
 
@@ -263,7 +252,7 @@ def _first_window(parts):
     """As many steps as the loops of the one-step gains take to decay to 1e-5; at least 20."""
     radius = 0.0
     for problem, start in zip(parts.problems, parts.starts, strict=True):
-        gain = problem.gain(greedy_gains([problem] * 20, start)[-1])
+        gain = problem.gain(Window([problem] * 20, start).gains[-1])
         radius = max(radius, spectral_radius(problem.loop(gain)))
     if not 0.0 < radius < 1.0:
         return 20

@@ -135,7 +135,7 @@ def _move(problem, W, tol, max_iter):
             gains, covariances = _settled_window(problem, problems, 0.1 * tol)
         else:
             start = ends[0]
-            covariances = list(run_forward(problems, start, gains))
+            covariances = _covariances(problems, start, gains)
         covariances = _sweep(problems, start, gains, covariances, 0.1 * tol)
         ends.append(covariances[-1])
         history.append(float(ends[-1].trace()))
@@ -163,13 +163,18 @@ def _sweep(problems, start, gains, covariances, tol):
     """Sweep a window until its last trace settles; the gains change in place."""
     for _ in range(_SWEEPS):
         before = [start, *covariances]
+        predicted = [step.predict(P) for step, P in zip(problems, before, strict=False)]
         adjoint = LastTrace(len(start))
-        sweep_backward(problems, before.__getitem__, gains, adjoint, solve_weighted)
-        covariances = list(run_forward(problems, start, gains))
+        sweep_backward(problems, predicted.__getitem__, gains, adjoint, solve_weighted)
+        covariances = _covariances(problems, start, gains)
         traces = [float(P[-1].trace()) for P in (covariances, before)]
         if not relative_change(*traces) >= tol:
             break
     return covariances
+
+
+def _covariances(problems, start, gains):
+    return [P for _, _, P in run_forward(problems, start, gains)]
 
 
 def _certified(problem, gains, covariances, history, converged):
@@ -178,7 +183,7 @@ def _certified(problem, gains, covariances, history, converged):
     product = np.eye(n)
     for values in gains:
         product = as_dense(problem.loop(problem.gain(values)) @ product)
-    *_, noise = run_forward(problems, np.zeros((n, n)), gains)
+    noise = _covariances(problems, np.zeros((n, n)), gains)[-1]
     powers, radius = SmithPowers(product), spectral_radius(product)
     if not powers.stable:
         raise unstable_gain(problem, "moving-horizon", radius)

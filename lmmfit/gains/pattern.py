@@ -108,7 +108,8 @@ class Pattern:
         ValueError
             If M has another shape.
         """
-        M = M if issparse(M) else np.asarray(M)
+        sparse = not isinstance(M, np.ndarray) and issparse(M)
+        M = M if sparse else np.asarray(M)
         if M.shape != self.shape:
             raise ValueError(f"the pattern has shape {self.shape}, the matrix {M.shape}.")
         if issparse(M):

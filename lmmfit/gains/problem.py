@@ -99,14 +99,15 @@ class GainProblem:
 
     def gain(self, values):
         """K, with these values on the pattern; sparse where A is."""
-        return self.pattern.sparse(values) if issparse(self.A) else self.pattern.dense(values)
+        pattern = self.pattern
+        return pattern.dense(values) if isinstance(self.A, np.ndarray) else pattern.sparse(values)
 
     def predict(self, P):
         """What P leads to before the next gain."""
         M = congruence(self.A, P) + self.Q
         if self.kind == "filter":
             G = (self.C @ M).T
-            S = congruence(self.C, M) if issparse(self.C) else self.C @ G
+            S = self.C @ G if isinstance(self.C, np.ndarray) else congruence(self.C, M)
             return Prediction(P, M, S + self.R, G)
         CP = self.C @ P
         G = (self.A @ np.ascontiguousarray(CP.T)) + (0.0 if self.N is None else self.N)
@@ -123,7 +124,7 @@ class GainProblem:
         if self.kind == "filter":
             return self._left(K) @ self.A
         F = self.A - K @ self.C
-        return csr_array(F) if issparse(F) else F
+        return F if isinstance(F, np.ndarray) else csr_array(F)
 
     def noise(self, K):
         """W(K), the covariance that a step adds."""

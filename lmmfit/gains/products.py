@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import eigvals
-from scipy.sparse import csr_array, eye_array, issparse
+from scipy.sparse import csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, eigs
 
 from lmmfit.gains._product_kernels import congruence_rows
 
-__all__ = ["congruence", "less_identity", "product_on", "spectral_radius"]
+__all__ = ["congruence", "diagonal_of", "less_identity", "product_on", "spectral_radius"]
 
 _DENSE = 400  # order up to which all eigenvalues are computed
 _COLUMNS = 60  # of Krylov's space for the largest
@@ -31,7 +31,7 @@ def congruence(F, P):
     -------
     ndarray of shape (k, k)
     """
-    if not issparse(F):
+    if isinstance(F, np.ndarray):  # asked for some hundred thousand times
         return _symmetric_product(F @ P, F) if len(F) >= _BLOCKED else F @ P @ F.T
     out = np.zeros((F.shape[0], F.shape[0]))
     congruence_rows(F.indptr, F.indices, F.data, np.ascontiguousarray(P), out)
@@ -49,6 +49,21 @@ def _symmetric_product(X, F):
     return out
 
 
+def diagonal_of(M):
+    """The diagonal of a matrix in rows or in columns, as a view to write to.
+
+    Parameters
+    ----------
+    M : ndarray of shape (n, n)
+        Contiguous.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    return M.reshape(-1, order="A")[:: len(M) + 1]
+
+
 def less_identity(M):
     """I - M, sparse where M is.
 
@@ -60,10 +75,10 @@ def less_identity(M):
     -------
     ndarray or csr_array of shape (n, n)
     """
-    if issparse(M):
+    if not isinstance(M, np.ndarray):
         return csr_array(eye_array(M.shape[0], format="csr") - M)
     T = np.negative(M)
-    T[np.diag_indices(len(T))] += 1.0
+    diagonal_of(T)[:] += 1.0
     return T
 
 

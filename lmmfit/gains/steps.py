@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
-from lmmfit.gains.products import congruence, product_on
+from lmmfit.gains.products import congruence, diagonal_of, product_on
 from lmmfit.riccati.doubling import without_dust
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 
+_DUSTY = 100  # order from which subnormal numbers would cost more than looking for them
 _DIVERGED = 1e150  # trace that no network has, and whose square is still finite
 
 
@@ -54,9 +55,8 @@ def greedy_step(problem, P):
         Of the gain, on the pattern.
     P : ndarray of shape (n, n)
     """
-    predicted = problem.predict(P)
-    values = problem.solver.solve(None, predicted.S, problem.pattern.gather(predicted.G))
-    return values, problem.correct(predicted, problem.gain(values))
+    values, _, P = next(run_forward([problem], P))
+    return values, P
 
 
 def greedy_until_settled(problems, starts, tol, max_iter, total=sum):
@@ -94,24 +94,36 @@ def greedy_until_settled(problems, starts, tol, max_iter, total=sum):
     return values, covariances, traces
 
 
-def run_forward(problems, start, gains):
-    """Covariances after each step.
+def run_forward(problems, start, gains=None):
+    """Steps one after the other.
 
     Parameters
     ----------
     problems : sequence of GainProblem
         One a step.
     start : ndarray of shape (n, n)
-    gains : sequence of ndarray of shape (size,)
+    gains : sequence of ndarray of shape (size,), optional
+        By default each is the best for its own step.
 
     Yields
     ------
-    ndarray of shape (n, n)
+    values : ndarray of shape (size,)
+        Of the gain.
+    predicted : Prediction
+        Before it.
+    P : ndarray of shape (n, n)
+        After it.
     """
     P = start
-    for problem, values in zip(problems, gains, strict=True):
-        P = problem.correct(problem.predict(P), problem.gain(values))
-        yield P
+    for i, problem in enumerate(problems):
+        predicted = problem.predict(P)
+        if gains is None:
+            right = problem.pattern.gather(predicted.G)
+            values = problem.solver.solve(None, predicted.S, right)
+        else:
+            values = gains[i]
+        P = problem.correct(predicted, problem.gain(values))
+        yield values, predicted, P
 
 
 class SumOfTraces:
@@ -133,10 +145,11 @@ class SumOfTraces:
 
     def back(self, F):
         """Go one step back over the loop F of that step."""
-        L = congruence(csr_array(F.T) if issparse(F) else F.T, self.L)
-        self.L = without_dust(0.5 * (L + L.T))
+        L = congruence(F.T if isinstance(F, np.ndarray) else csr_array(F.T), self.L)
+        L = 0.5 * (L + L.T)
+        self.L = without_dust(L) if len(L) >= _DUSTY else L
         if self._weights:
-            self.L[np.diag_indices(len(L))] += self._weights.pop()
+            diagonal_of(self.L)[:] += self._weights.pop()
 
 
 class LastTrace:
@@ -159,7 +172,7 @@ class LastTrace:
         self.L = self._product.T @ self._product
 
 
-def sweep_backward(problems, before, gains, adjoint, solve):
+def sweep_backward(problems, predicted, gains, adjoint, solve):
     """Improve the gains of a window from the last to the first, in place.
 
     With the later gains fixed, the gain of step i is the best if ``[L K S - L G]_chi = 0``, where
@@ -168,16 +181,15 @@ def sweep_backward(problems, before, gains, adjoint, solve):
     Parameters
     ----------
     problems : sequence of GainProblem
-    before : callable
-        Step -> the covariance before it.
+    predicted : callable
+        Step -> the Prediction before it.
     gains : list of ndarray of shape (size,)
     adjoint : SumOfTraces or LastTrace
     solve : callable
         Of problem, L, S and values of the right-hand side.
     """
     for i in range(len(gains) - 1, -1, -1):
-        problem, L = problems[i], adjoint.L
-        predicted = problem.predict(before(i))
-        right = product_on(problem.pattern, L, predicted.G)
-        gains[i] = solve(problem, L, predicted.S, right)
+        problem, L, before = problems[i], adjoint.L, predicted(i)
+        right = product_on(problem.pattern, L, before.G)
+        gains[i] = solve(problem, L, before.S, right)
         adjoint.back(problem.loop(problem.gain(gains[i])))

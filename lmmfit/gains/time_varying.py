@@ -8,8 +8,8 @@ from lmmfit._threads import blas_threads_for
 from lmmfit.gains.gain_sequence import GainSequence
 from lmmfit.gains.pattern import as_pattern
 from lmmfit.gains.problem import filter_problem, regulator_problem
-from lmmfit.gains.steps import SumOfTraces, relative_change, sweep_backward
-from lmmfit.gains.window import Covariances, greedy_gains, solve_weighted
+from lmmfit.gains.steps import SumOfTraces, relative_change
+from lmmfit.gains.window import Window
 from lmmfit.riccati.checks import as_symmetric, check_options, check_semidefinite
 
 __all__ = ["time_varying_filter", "time_varying_regulator"]
@@ -169,18 +169,14 @@ def _solve(problems, start, weights, method, tol, max_iter):
     """Sweeps over the window until no trace changes any more."""
     kind, pattern = problems[0].kind, problems[0].pattern
     with blas_threads_for(len(start)):
-        gains = greedy_gains(problems, start)
-        covariances = Covariances(problems, start, gains)
-        history, change = [float(np.dot(weights, covariances.traces))], 0.0
+        window = Window(problems, start)
+        history, change = [float(np.dot(weights, window.traces))], 0.0
         sweeps = 0 if method == "one-step" else max_iter
         for k in range(sweeps):
-            before = covariances.traces
-            adjoint = SumOfTraces(len(start), weights)
-            sweep_backward(problems, covariances.before, gains, adjoint, solve_weighted)
-            covariances.run(gains)
-            history.append(float(np.dot(weights, covariances.traces)))
-            pairs = zip(covariances.traces, before, strict=True)
-            change = max(relative_change(new, old) for new, old in pairs)
+            before = window.traces
+            traces = window.sweep(SumOfTraces(len(start), weights))
+            history.append(float(np.dot(weights, traces)))
+            change = max(map(relative_change, traces, before))
             if k and change < tol:
                 break
     converged = sweeps == 0 or change < tol
@@ -190,8 +186,8 @@ def _solve(problems, start, weights, method, tol, max_iter):
             f"tol={tol:g}. Allow more max_iter.",
             RuntimeWarning, stacklevel=3,
         )  # fmt: skip
-    K = np.stack([pattern.dense(values) for values in gains])
-    P = np.stack([covariances.before(i + 1) for i in range(len(gains))])
+    K = np.stack([pattern.dense(values) for values in window.gains])
+    P = np.stack([window.before(i + 1) for i in range(len(problems))])
     if kind == "regulator":
         K, P = np.ascontiguousarray(K[::-1].transpose(0, 2, 1)), P[::-1]
     traces = np.trace(P, axis1=1, axis2=2)

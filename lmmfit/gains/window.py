@@ -1,53 +1,80 @@
-"""A window: its covariances, kept or computed again, and the equation of its gains."""
+"""A window of steps: gains, covariances, kept or computed again, and the equation of a gain."""
 
 import math
 
 import numpy as np
 
 from lmmfit.gains.equation import solve_sparse_equation
-from lmmfit.gains.steps import greedy_step, run_forward
+from lmmfit.gains.steps import run_forward, sweep_backward
 
-__all__ = ["Covariances", "check_window", "greedy_gains", "solve_weighted"]
+__all__ = ["Window", "check_window", "solve_weighted"]
 
 _MEMORY = 2**28  # numbers that are kept: 2 GiB
 
 
-class Covariances:
-    """Covariances along a window: all of them, or so many that the others are close.
+class Window:
+    """The steps of a window: their gains, at first greedy ones, and what they lead to.
 
     Parameters
     ----------
     problems : sequence of GainProblem
+        One a step.
     start : ndarray of shape (n, n)
+        Covariance before the first.
+
+    Attributes
+    ----------
     gains : list of ndarray of shape (size,)
+    traces : list of float
+        After each step.
 
     Notes
     -----
     A sweep asks for the covariances backwards. Where a window of them needs too much memory, one
     in sqrt(W) is kept, and the stretch before it is run again with the gains that led to it:
-    those are not changed before.
+    those are not changed before. Predictions are kept too where there is room.
     """
 
-    def __init__(self, problems, start, gains):
+    def __init__(self, problems, start):
         self._problems, self._start = problems, start
-        count = len(problems)
+        count, o = len(problems), problems[0].pattern.shape[1]
         room = max(_MEMORY // max(start.size, 1), 2)
         self._stride = 1 if count <= room else max(math.isqrt(count), math.ceil(count / room))
-        self.run(gains)
+        self._roomy = count * (2 * len(start) + o) * (len(start) + o) <= _MEMORY
+        self._run(None)
 
-    def run(self, gains):
-        """Run all steps anew.
+    def sweep(self, adjoint):
+        """Improve the gains from the last to the first, and run all steps anew.
 
         Parameters
         ----------
-        gains : list of ndarray of shape (size,)
+        adjoint : SumOfTraces or LastTrace
+
+        Returns
+        -------
+        list of float
+            The traces.
         """
-        self._gains = list(gains)
-        self._kept, self._stretch, self.traces = {0: self._start}, {}, []
-        for i, P in enumerate(run_forward(self._problems, self._start, self._gains), start=1):
+        gains = list(self.gains)
+        sweep_backward(self._problems, self._predicted, gains, adjoint, solve_weighted)
+        self._run(gains)
+        return self.traces
+
+    def _run(self, gains):
+        self._kept, self._stretch, self._predictions = {0: self._start}, {}, []
+        self.gains, self.traces = [], []
+        for values, predicted, P in run_forward(self._problems, self._start, gains):
+            self.gains.append(values)
             self.traces.append(float(P.trace()))
-            if i % self._stride == 0:
-                self._kept[i] = P
+            if self._roomy:
+                self._predictions.append(predicted)
+            if len(self.gains) % self._stride == 0:
+                self._kept[len(self.gains)] = P
+
+    def _predicted(self, i):
+        if self._predictions:
+            return self._predictions[i]
+        return self._problems[i].predict(self.before(i))
 
     def before(self, i):
         """The covariance before step i, that is after step i - 1; steps begin at 0.
@@ -70,27 +97,8 @@ class Covariances:
 
     def _run_stretch(self, first):
         part = slice(first, first + self._stride)
-        steps = run_forward(self._problems[part], self._kept[first], self._gains[part])
-        return dict(enumerate(steps, start=first + 1))
-
-
-def greedy_gains(problems, start):
-    """Gains of the one-step method along a window.
-
-    Parameters
-    ----------
-    problems : sequence of GainProblem
-    start : ndarray of shape (n, n)
-
-    Returns
-    -------
-    list of ndarray of shape (size,)
-    """
-    gains, P = [], start
-    for problem in problems:
-        values, P = greedy_step(problem, P)
-        gains.append(values)
-    return gains
+        steps = run_forward(self._problems[part], self._kept[first], self.gains[part])
+        return {first + 1 + k: P for k, (_, _, P) in enumerate(steps)}
 
 
 def solve_weighted(problem, L, S, right):
