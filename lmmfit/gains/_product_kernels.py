@@ -4,7 +4,7 @@ import numpy as np
 
 from lmmfit._jit import njit
 
-__all__ = ["congruence_rows"]
+__all__ = ["congruence_rows", "multiply_rows", "product_entries"]
 
 
 @njit
@@ -29,3 +29,24 @@ def congruence_rows(indptr, indices, data, P, out):
             out[i, j] += total
             if j < i:
                 out[j, i] += total
+
+
+@njit
+def multiply_rows(indptr, indices, data, M, out):
+    """Add F M for F in compressed rows."""
+    for i in range(len(indptr) - 1):
+        for a in range(indptr[i], indptr[i + 1]):
+            weight, source = data[a], M[indices[a]]
+            for j in range(M.shape[1]):
+                out[i, j] += weight * source[j]
+
+
+@njit
+def product_entries(rows, columns, L, Mt, out):
+    """Entries of L M, of which M is given transposed."""
+    for p in range(len(rows)):
+        left, right = L[rows[p]], Mt[columns[p]]
+        total = 0.0
+        for k in range(len(left)):
+            total += left[k] * right[k]
+        out[p] = total

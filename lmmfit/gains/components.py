@@ -10,7 +10,9 @@ from scipy.sparse.csgraph import connected_components
 from lmmfit.gains.pattern import Pattern
 from lmmfit.gains.problem import GainProblem
 
-__all__ = ["Component", "Parts", "components"]
+__all__ = ["Component", "Parts", "components", "whole_of"]
+
+_SMALL = 60  # states up to which a recursion of the whole is as fast as one of parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class Parts:
     ----------
     problem : GainProblem
     start : ndarray of shape (n, n), optional
-        Covariance with which a recursion begins. Where it joins parts, there is one part.
+        Covariance with which a recursion begins. Where it joins parts, there is one part; and a
+        small problem, whose recursions take no longer than those of its parts, stays whole.
     full : bool, default=False
         Whether the pattern is disregarded.
 
@@ -61,7 +64,8 @@ class Parts:
 
     def __init__(self, problem, start=None, *, full=False):
         self._problem = problem
-        parts = components(problem, full=full, joined=start)
+        small = start is not None and problem.order <= _SMALL
+        parts = [whole_of(problem)] if small else components(problem, full=full, joined=start)
         first, kinds = {}, []
         for k, part in enumerate(parts):
             key = k
@@ -154,8 +158,7 @@ def components(problem, *, full=False, joined=None):
     labels = _labels(problem, full, joined)
     count = labels[:n].max(initial=-1) + 1
     if count <= 1:
-        whole = np.arange(n), np.arange(o), np.arange(problem.pattern.size)
-        return [Component(problem, *whole)]
+        return [whole_of(problem)]
     states, outputs = _members(labels[:n], count), _members(labels[n:], count)
     entries = _members(labels[problem.pattern.rows], count)
     place = np.empty(n + o, int)  # of each state and output within its part
@@ -165,6 +168,21 @@ def components(problem, *, full=False, joined=None):
     A, C = csr_array(problem.A), csr_array(problem.C)
     parts = zip(states, outputs, entries, strict=True)
     return [_part(problem, A, C, place, *part) for part in parts]
+
+
+def whole_of(problem):
+    """The problem as its own only part.
+
+    Parameters
+    ----------
+    problem : GainProblem
+
+    Returns
+    -------
+    Component
+    """
+    n, o = problem.pattern.shape
+    return Component(problem, np.arange(n), np.arange(o), np.arange(problem.pattern.size))
 
 
 def _labels(problem, full, joined):

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from lmmfit.gains.centralized import centralized_trace
 from lmmfit.gains.diagnosis import unstable_gain
@@ -115,11 +114,10 @@ def certify(problem, values, *, method, converged, n_iter, trace_history, P_last
         If the loop of no gain is, because a mode is not seen, or not reached.
     """
     at = SteadyObjective(problem).evaluate(values) if at is None else at
-    K = problem.gain(values)
-    radius = spectral_radius(problem.loop(K))
+    radius = spectral_radius(problem.loop(problem.gain(values)))
     if at is None:
         raise unstable_gain(problem, method, radius)
-    K = K.toarray() if isinstance(K, csr_array) else K
+    K = problem.pattern.dense(values)
     if problem.kind == "regulator":
         K = np.ascontiguousarray(K.T)
     return GainSolution(

@@ -10,7 +10,7 @@ from lmmfit._threads import blas_threads_for
 from lmmfit.gains.diagnosis import unstable_gain
 from lmmfit.gains.gain_sequence import GainSequence
 from lmmfit.gains.problem import filter_problem
-from lmmfit.gains.products import spectral_radius
+from lmmfit.gains.products import multiply, spectral_radius
 from lmmfit.gains.smith import SmithPowers
 from lmmfit.gains.steps import (
     LastTrace,
@@ -20,7 +20,7 @@ from lmmfit.gains.steps import (
     sweep_backward,
 )
 from lmmfit.gains.window import check_window, solve_weighted
-from lmmfit.riccati.checks import as_dense, as_matrix, check_options
+from lmmfit.riccati.checks import as_matrix, check_options
 from lmmfit.riccati.kalman import as_outputs
 
 __all__ = ["filter_moving_horizon", "moving_horizon_gain", "solve_moving_horizon"]
@@ -182,7 +182,7 @@ def _certified(problem, gains, covariances, history, converged):
     n, problems = problem.order, [problem] * len(gains)
     product = np.eye(n)
     for values in gains:
-        product = as_dense(problem.loop(problem.gain(values)) @ product)
+        product = multiply(problem.loop(problem.gain(values)), product)
     noise = _covariances(problems, np.zeros((n, n)), gains)[-1]
     powers, radius = SmithPowers(product), spectral_radius(product)
     if not powers.stable:

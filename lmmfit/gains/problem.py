@@ -17,8 +17,9 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from lmmfit.gains.definite import DefiniteSolver
+from lmmfit.gains.loops import DenseLoops, SparseLoops
 from lmmfit.gains.pattern import Pattern, as_pattern
-from lmmfit.gains.products import congruence, less_identity
+from lmmfit.gains.products import congruence, multiply
 from lmmfit.riccati.checks import (
     as_dense,
     as_matrix,
@@ -30,7 +31,7 @@ from lmmfit.riccati.checks import (
 
 __all__ = ["GainProblem", "Prediction", "filter_problem", "regulator_problem"]
 
-_LARGE = 150  # order from which sparse matrices are kept sparse
+_LARGE = 30  # order from which sparse matrices are kept sparse
 _THIN = 0.1  # share of nonzeros up to which they are
 
 
@@ -97,51 +98,46 @@ class GainProblem:
         """P with which the published recursions begin: nothing to correct, or the first cost."""
         return np.zeros_like(self.Q) if self.kind == "filter" else self.Q
 
+    @cached_property
+    def _loops(self):
+        kind = DenseLoops if isinstance(self.A, np.ndarray) else SparseLoops
+        return kind(self.A, self.C, self.pattern, inside=self.kind == "filter")
+
     def gain(self, values):
-        """K, with these values on the pattern; sparse where A is."""
-        pattern = self.pattern
-        return pattern.dense(values) if isinstance(self.A, np.ndarray) else pattern.sparse(values)
+        """K, with these values on the pattern; as :class:`Rows` where A is sparse."""
+        return self._loops.gain(values)
+
+    def loop(self, K):
+        """F(K): (I - K C) A, or A - K C; as :class:`Rows` where A is sparse."""
+        return self._loops.loop(K)
 
     def predict(self, P):
         """What P leads to before the next gain."""
-        M = congruence(self.A, P) + self.Q
+        A, C = self._loops.A, self._loops.C
+        M = congruence(A, P) + self.Q
         if self.kind == "filter":
-            G = (self.C @ M).T
-            S = self.C @ G if isinstance(self.C, np.ndarray) else congruence(self.C, M)
-            return Prediction(P, M, S + self.R, G)
-        CP = self.C @ P
-        G = (self.A @ np.ascontiguousarray(CP.T)) + (0.0 if self.N is None else self.N)
-        return Prediction(P, M, congruence(self.C, P) + self.R, G)
+            G = multiply(C, M).T
+            return Prediction(P, M, multiply(C, G) + self.R, G)
+        G = multiply(A, multiply(C, P).T)
+        G = G if self.N is None else G + self.N
+        return Prediction(P, M, congruence(C, P) + self.R, G)
 
     def correct(self, predicted, K):
         """P after a step with the gain K."""
         if self.kind == "filter":
-            return congruence(self._left(K), predicted.M) + self._of_outputs(K)
+            left = self._loops.left(K)
+            return congruence(left, predicted.M) + congruence(K, self.R)
         return congruence(self.loop(K), predicted.P) + self.noise(K)
-
-    def loop(self, K):
-        """F(K): (I - K C) A, or A - K C."""
-        if self.kind == "filter":
-            return self._left(K) @ self.A
-        F = self.A - K @ self.C
-        return F if isinstance(F, np.ndarray) else csr_array(F)
 
     def noise(self, K):
         """W(K), the covariance that a step adds."""
         if self.kind == "filter":
-            return congruence(self._left(K), self.Q) + self._of_outputs(K)
-        W = self.Q + self._of_outputs(K)
+            return congruence(self._loops.left(K), self.Q) + congruence(K, self.R)
+        W = self.Q + congruence(K, self.R)
         if self.N is not None:
-            cross = K @ self.N.T
+            cross = multiply(K, self.N.T)
             W = W - cross - cross.T
         return W
-
-    def _left(self, K):
-        return less_identity(K @ self.C)
-
-    def _of_outputs(self, K):
-        """K R K'."""
-        return congruence(K, self.R)
 
 
 def filter_problem(A, C, Q, R, pattern):

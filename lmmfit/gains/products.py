@@ -8,9 +8,17 @@ from scipy.sparse import csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, eigs
 
-from lmmfit.gains._product_kernels import congruence_rows
+from lmmfit.gains._product_kernels import congruence_rows, multiply_rows, product_entries
+from lmmfit.gains.sparse_rows import Rows
 
-__all__ = ["congruence", "diagonal_of", "less_identity", "product_on", "spectral_radius"]
+__all__ = [
+    "congruence",
+    "diagonal_of",
+    "less_identity",
+    "multiply",
+    "product_on",
+    "spectral_radius",
+]
 
 _DENSE = 400  # order up to which all eigenvalues are computed
 _COLUMNS = 60  # of Krylov's space for the largest
@@ -23,7 +31,7 @@ def congruence(F, P):
 
     Parameters
     ----------
-    F : ndarray or csr_array of shape (k, n)
+    F : ndarray, csr_array or Rows of shape (k, n)
     P : ndarray of shape (n, n)
         Symmetric.
 
@@ -65,7 +73,7 @@ def diagonal_of(M):
 
 
 def less_identity(M):
-    """I - M, sparse where M is.
+    """I - M.
 
     Parameters
     ----------
@@ -80,6 +88,25 @@ def less_identity(M):
     T = np.negative(M)
     diagonal_of(T)[:] += 1.0
     return T
+
+
+def multiply(F, M):
+    """F M of a dense M.
+
+    Parameters
+    ----------
+    F : ndarray or Rows of shape (k, n)
+    M : ndarray of shape (n, m)
+
+    Returns
+    -------
+    ndarray of shape (k, m)
+    """
+    if isinstance(F, np.ndarray):
+        return F @ M
+    out = np.zeros((F.shape[0], M.shape[1]))
+    multiply_rows(F.indptr, F.indices, F.data, np.ascontiguousarray(M), out)
+    return out
 
 
 def product_on(pattern, L, M):
@@ -99,7 +126,10 @@ def product_on(pattern, L, M):
     n, o = pattern.shape
     if _FEW * pattern.size > n * o:
         return pattern.gather(L @ M)
-    return np.einsum("ij,ij->i", L[pattern.rows], np.asarray(M.T)[pattern.columns])
+    out = np.empty(pattern.size)
+    L, Mt = np.ascontiguousarray(L), np.ascontiguousarray(M.T)
+    product_entries(pattern.rows, pattern.columns, L, Mt, out)
+    return out
 
 
 def spectral_radius(F):
@@ -110,7 +140,7 @@ def spectral_radius(F):
 
     Parameters
     ----------
-    F : ndarray or sparse array of shape (n, n)
+    F : ndarray, sparse array or Rows of shape (n, n)
 
     Returns
     -------
@@ -123,7 +153,7 @@ def spectral_radius(F):
     >>> spectral_radius(np.array([[0.5, 9.0], [0.0, -0.8]]))
     0.8
     """
-    F = csr_array(F)
+    F = F.csr() if isinstance(F, Rows) else csr_array(F)
     n = F.shape[0]
     if not n:
         return 0.0

@@ -5,6 +5,7 @@ from scipy.sparse import csr_array, issparse
 
 from lmmfit.gains.errors import UnstableGainError
 from lmmfit.gains.products import congruence, spectral_radius
+from lmmfit.gains.sparse_rows import Rows
 from lmmfit.riccati.checks import as_square, as_symmetric
 from lmmfit.riccati.doubling import without_dust
 
@@ -20,7 +21,7 @@ class SmithPowers:
 
     Parameters
     ----------
-    F : ndarray or csr_array of shape (n, n)
+    F : ndarray, csr_array or Rows of shape (n, n)
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class SmithPowers:
 
     def __init__(self, F):
         self.powers = []
-        self.stable = self._collect(F)
+        self.stable = self._collect(F.csr() if isinstance(F, Rows) else F)
 
     def _collect(self, F):
         n = F.shape[0]

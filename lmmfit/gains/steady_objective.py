@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmfit.gains.products import product_on
+from lmmfit.gains.products import multiply, product_on
 from lmmfit.gains.smith import SmithPowers
 
 __all__ = ["SteadyObjective", "SteadyPoint"]
@@ -97,7 +97,7 @@ class SteadyPoint:
     def gradient(self):
         """2 [L K S - L G]_chi."""
         predicted = self._predicted
-        off = self._gain @ predicted.S - predicted.G
+        off = multiply(self._gain, predicted.S) - predicted.G
         return 2.0 * product_on(self.problem.pattern, self.L, off)
 
     def precondition(self, direction):

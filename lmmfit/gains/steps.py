@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from lmmfit.gains.products import congruence, diagonal_of, product_on
+from lmmfit.gains.products import congruence, diagonal_of, multiply, product_on
 from lmmfit.riccati.doubling import without_dust
 
 __all__ = [
@@ -145,7 +144,7 @@ class SumOfTraces:
 
     def back(self, F):
         """Go one step back over the loop F of that step."""
-        L = congruence(F.T if isinstance(F, np.ndarray) else csr_array(F.T), self.L)
+        L = congruence(F.T, self.L)
         L = 0.5 * (L + L.T)
         self.L = without_dust(L) if len(L) >= _DUSTY else L
         if self._weights:
@@ -168,7 +167,7 @@ class LastTrace:
 
     def back(self, F):
         """Go one step back over the loop F of that step."""
-        self._product = np.asarray(self._product @ F)
+        self._product = multiply(F.T, self._product.T).T
         self.L = self._product.T @ self._product
 
 

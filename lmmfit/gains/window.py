@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from lmmfit.gains.equation import solve_sparse_equation
+from lmmfit.gains.products import diagonal_of
 from lmmfit.gains.steps import run_forward, sweep_backward
 
 __all__ = ["Window", "check_window", "solve_weighted"]
@@ -65,7 +66,7 @@ class Window:
         self.gains, self.traces = [], []
         for values, predicted, P in run_forward(self._problems, self._start, gains):
             self.gains.append(values)
-            self.traces.append(float(P.trace()))
+            self.traces.append(float(diagonal_of(P).sum()))
             if self._roomy:
                 self._predictions.append(predicted)
             if len(self.gains) % self._stride == 0:

@@ -18,8 +18,10 @@ from lmmfit.gains import (
     steady_gain,
 )
 from lmmfit.gains.components import Parts, components
+from lmmfit.gains.loops import DenseLoops, SparseLoops
 from lmmfit.gains.minimise import minimise
-from lmmfit.gains.products import congruence, less_identity, product_on
+from lmmfit.gains.products import congruence, less_identity, multiply, product_on
+from lmmfit.gains.sparse_rows import PlannedProduct, rows_of
 from lmmfit.gains.steady_objective import SteadyObjective
 from lmmfit.gains.steps import LastTrace, SumOfTraces
 
@@ -124,6 +126,49 @@ class TestProducts:
         assert spectral_radius(ring) == pytest.approx(1.0, rel=1e-8)
 
 
+class TestSparseRows:
+    @given(seed=st.integers(0, 10_000), m=st.integers(1, 8), k=st.integers(1, 8))
+    def test_planned_product(self, seed, m, k):
+        rng = np.random.default_rng(seed)
+        X, Y, base = (
+            rng.standard_normal(shape) * (rng.random(shape) < 0.4)
+            for shape in ((m, k), (k, 5), (m, 5))
+        )
+        rows = rows_of(csr_array(X))
+        plan = PlannedProduct(rows, csr_array(Y), csr_array(base))
+        np.testing.assert_allclose(plan(rows.data).csr().toarray(), base + X @ Y, atol=1e-13)
+        other = rng.standard_normal(len(rows.data))
+        M = rows.with_data(other).csr().toarray()
+        found = plan(other)
+        np.testing.assert_allclose(found.csr().toarray(), base + M @ Y, atol=1e-13)
+        np.testing.assert_allclose(found.T.csr().toarray(), (base + M @ Y).T, atol=1e-13)
+        np.testing.assert_array_equal(rows.T.csr().toarray(), X.T)
+        alone = PlannedProduct(rows, csr_array(Y))(rows.data)
+        np.testing.assert_allclose(alone.csr().toarray(), X @ Y, atol=1e-13)
+        dense = rng.standard_normal((k, 3))
+        np.testing.assert_allclose(multiply(rows, dense), X @ dense, atol=1e-13)
+        np.testing.assert_allclose(multiply(X, dense), X @ dense, atol=1e-13)
+
+    @pytest.mark.parametrize("kind", ["filter", "regulator"])
+    def test_loops(self, kind):
+        rng = np.random.default_rng(4)
+        A = rng.standard_normal((9, 9)) * (rng.random((9, 9)) < 0.3)
+        C = rng.standard_normal((4, 9)) * (rng.random((4, 9)) < 0.3)
+        pattern = as_pattern(rng.random((9, 4)) < 0.5)
+        values, inside = rng.standard_normal(pattern.size), kind == "filter"
+        dense = DenseLoops(A, C, pattern, inside=inside)
+        sparse = SparseLoops(csr_array(A), csr_array(C), pattern, inside=inside)
+        K, rows = dense.gain(values), sparse.gain(values)
+        np.testing.assert_array_equal(rows.csr().toarray(), K)
+        expected = A - K @ C @ A if inside else A - K @ C
+        np.testing.assert_allclose(dense.loop(K), expected, atol=1e-12)
+        np.testing.assert_allclose(sparse.loop(rows).csr().toarray(), expected, atol=1e-12)
+        if inside:
+            left = np.eye(9) - K @ C
+            np.testing.assert_allclose(dense.left(K), left, atol=1e-13)
+            np.testing.assert_allclose(sparse.left(rows).csr().toarray(), left, atol=1e-13)
+
+
 class TestComponents:
     def network(self):
         """Three parts in disorder: of two states, of one, and of two with a shared output."""
@@ -166,7 +211,8 @@ class TestComponents:
         found = steady_gain(A, C, Q, R, pattern)
         assert found.gap == pytest.approx(1.0, abs=1e-9)
 
-    def test_parts_that_are_alike_are_solved_once(self):
+    def test_parts_that_are_alike_are_solved_once(self, monkeypatch):
+        monkeypatch.setattr("lmmfit.gains.components._SMALL", 0)
         A, C = [[0.9, 0.2], [0.0, 0.8]], [[1.0, 0.0]]
         other = [[0.5, 0.2], [0.0, 0.8]]
         whole = block_diag(A, other, A, A)
@@ -226,7 +272,7 @@ class TestAdjoints:
         F = np.diag([0.5, 0.6, 0.7]) + np.diag([0.1, 0.2], 1)
         dense, sparse = SumOfTraces(3, [1.0, 1.0]), SumOfTraces(3, [1.0, 1.0])
         dense.back(F)
-        sparse.back(csr_array(F))
+        sparse.back(rows_of(csr_array(F)))
         assert not issparse(sparse.L)
         np.testing.assert_allclose(sparse.L, dense.L, rtol=1e-13)
 
