@@ -8,6 +8,7 @@ import numpy as np
 
 from lmmfit.datasets import make_tank_network
 from lmmfit.gains import filter_problem
+from lmmfit.gains.products import congruence
 from lmmfit.gains.steps import greedy_step
 
 REFERENCES = Path(__file__).parent.parent / "tests" / "reference" / "gains"
@@ -59,7 +60,7 @@ def middle_equation(N, window=20):
         values, P = greedy_step(problem, P)
     F = problem.loop(problem.gain(values))
     for _ in range(window):
-        L = np.eye(N) + F.T @ (L @ F)
+        L = np.eye(N) + congruence(F.T, L)
     predicted = problem.predict(P)
     return L, predicted.S, L @ predicted.G, problem.pattern
 

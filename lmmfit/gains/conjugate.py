@@ -3,8 +3,6 @@
 import numpy as np
 
 from lmmfit.gains.gathered import product_entries, uses_full_products
-from lmmfit.gains.lines import Lines
-from lmmfit.gains.pattern_shapes import is_scattered
 
 __all__ = ["LARGEST", "ConjugateGradients", "step_budget"]
 
@@ -35,7 +33,7 @@ def step_budget(pattern):
     else:
         steps = pattern.size**2 / (50.0 * (n + o))
     # Of scattered entries the preconditioner is the diagonal: more steps are needed.
-    return int(steps) if steps > (4 * _WORTH if is_scattered(pattern) else _WORTH) else 0
+    return int(steps) if steps > (4 * _WORTH if pattern.is_scattered else _WORTH) else 0
 
 
 class ConjugateGradients:
@@ -51,7 +49,7 @@ class ConjugateGradients:
 
     def __init__(self, pattern):
         self.pattern = pattern
-        self._columns, self._rows = Lines(pattern), Lines(pattern.T)
+        self._columns, self._rows = pattern.lines, pattern.T.lines
 
     def solve(self, A, B, r, x0=None, *, tol=1e-13, max_iter=1000):
         """Solve S x = r.

@@ -8,8 +8,6 @@ from scipy.linalg.lapack import dposv
 from lmmfit._threads import blas_threads_for
 from lmmfit.gains.conjugate import LARGEST, ConjugateGradients, step_budget
 from lmmfit.gains.gathered import gather_matrix, in_rows
-from lmmfit.gains.lines import Lines
-from lmmfit.gains.pattern_shapes import rectangle
 
 __all__ = ["DefiniteSolver"]
 
@@ -39,7 +37,7 @@ class DefiniteSolver:
 
     def __init__(self, pattern):
         self.pattern = pattern
-        self._rectangle = rectangle(pattern)
+        self._rectangle = pattern.rectangle
         whole = pattern.size == pattern.shape[0] == pattern.shape[1]
         self._diagonal = whole and bool((pattern.rows == pattern.columns).all())
         self._budget = step_budget(pattern)
@@ -47,14 +45,6 @@ class DefiniteSolver:
     @cached_property
     def _gradients(self):
         return ConjugateGradients(self.pattern)
-
-    @cached_property
-    def _columns(self):
-        return Lines(self.pattern)
-
-    @cached_property
-    def _rows(self):
-        return Lines(self.pattern.T)
 
     def solve(self, A, B, r, x0=None, tol=1e-13):
         """Solve for the values of X at the entries of the pattern.
@@ -85,10 +75,10 @@ class DefiniteSolver:
             return r.copy()
         if A is None:
             x, order = np.empty_like(r), self.pattern.row_order
-            x[order] = self._rows.factor(in_rows(B)).solve(r[order])
+            x[order] = self.pattern.T.lines.factor(in_rows(B)).solve(r[order])
             return x
         if B is None:
-            return self._columns.factor(in_rows(A)).solve(r)
+            return self.pattern.lines.factor(in_rows(A)).solve(r)
         if self._rectangle is not None:
             return self._solve_rectangle(A, B, r)
         if self._budget or self.pattern.size > LARGEST:

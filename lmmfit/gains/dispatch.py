@@ -1,22 +1,20 @@
 """Which way to the solution, by what is special of the matrices and of the pattern."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from warnings import warn
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf
-from scipy.sparse import issparse
 
-from lmmfit.gains._equation_kernels import asymmetry
+from lmmfit.gains._equation_kernels import residual_squares
 from lmmfit.gains.conjugate import LARGEST, ConjugateGradients, step_budget
+from lmmfit.gains.equation_side import Side, as_side
 from lmmfit.gains.gathered import product_entries
 from lmmfit.gains.general import Found
 from lmmfit.gains.pattern import Pattern
-from lmmfit.gains.pattern_shapes import is_scattered, rectangle
 from lmmfit.gains.routes import by_columns, by_matrix, by_product, by_rows
 from lmmfit.gains.sparse_equation import by_sparse_lu, sparse_counts
-from lmmfit.riccati.checks import as_dense, as_symmetric, check_definite
+from lmmfit.riccati.checks import as_symmetric, check_definite
 
 __all__ = ["METHODS", "EquationTask", "dispatch"]
 
@@ -24,21 +22,19 @@ METHODS = (
     "auto", "rows", "columns", "product", "hadamard", "cholesky", "pcg", "sparse", "lu",
 )  # fmt: skip
 
-_SYMMETRIC = 1e-14  # asymmetry, relative to the largest element, that products leave
 _SPARSE = 0.1  # share of nonzeros in S up to which it is stored sparse
 _SMALL = 500  # entries up to which S is not stored sparse
 _STEPS = 2000  # of conjugate gradients
-_EPS = np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
 class EquationTask:
-    """An equation that has been checked, and what is found out of it, once.
+    """An equation that has been checked.
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
-    B : ndarray or sparse array of shape (o, o)
+    left, right : Side
+        A and B.
     r : ndarray of shape (size,)
         Values of C at the entries.
     pattern : Pattern
@@ -46,36 +42,26 @@ class EquationTask:
     parallel : bool
     """
 
-    A: object
-    B: object
+    left: Side
+    right: Side
     r: np.ndarray
     pattern: Pattern
     assume_a: str
     parallel: bool
 
-    @cached_property
-    def a(self):
-        """The diagonal of A if there is nothing else, or None."""
-        return _diagonal(self.A)
-
-    @cached_property
-    def b(self):
-        """The diagonal of B if there is nothing else, or None."""
-        return _diagonal(self.B)
-
-    @cached_property
+    @property
     def full(self):
         """A and B as ndarrays in rows."""
-        return tuple(np.ascontiguousarray(as_dense(M)) for M in (self.A, self.B))
+        return self.left.full, self.right.full
 
-    @cached_property
+    @property
     def symmetric(self):
         """Whether A is symmetric, and B, but for rounding; False where it is not to be used."""
         if self.assume_a == "gen":
             return False, False
-        return tuple(_is_symmetric(M) for M in self.full)
+        return self.left.symmetric, self.right.symmetric
 
-    @cached_property
+    @property
     def definite(self):
         """Whether A and B are symmetric and positive definite."""
         return all(self.symmetric) and not any(dpotrf(M.T, lower=1)[1] for M in self.full)
@@ -101,22 +87,26 @@ class EquationTask:
         if self.assume_a == "gen":
             raise ValueError(f"method={method!r} needs positive definite A and B, not 'gen'.")
         sides = []
-        for M, diagonal, name in ((self.A, self.a, "A"), (self.B, self.b, "B")):
-            M = as_symmetric(M, name, M.shape[0])
-            if diagonal is None or not (diagonal > 0.0).all():
+        for side, name in ((self.left, "A"), (self.right, "B")):
+            M = as_symmetric(side.M, name, side.M.shape[0])
+            if side.diagonal is None or not (side.diagonal > 0.0).all():
                 check_definite(M, name)
-            sides.append(M)
+            sides.append(as_side(M, name))
         return EquationTask(*sides, self.r, self.pattern, "pos", self.parallel)
 
     def residual_norm(self, x):
         """Norm of ``[A X B - C]_chi``, relative to that of C unless it is zero."""
-        A, B = self.A, self.B
-        if not (issparse(A) and issparse(B)):
-            A, B = self.full
-        A, B = A if self.a is None else self.a, B if self.b is None else self.b
-        size = np.linalg.norm(self.r)
-        e = np.linalg.norm(product_entries(self.pattern, A, B, x) - self.r)
-        return float(e / size if size > 0.0 else e)
+        pattern, r, both_sparse = self.pattern, self.r, self.left.sparse and self.right.sparse
+        if pattern.size <= sum(pattern.shape) and not both_sparse:
+            A, B = self.left.full, self.right.full
+            e, size = residual_squares(A, B, pattern.rows, pattern.columns, x, r)
+        else:
+            A, B = (self.left.M, self.right.M) if both_sparse else self.full
+            A = A if self.left.diagonal is None else self.left.diagonal
+            B = B if self.right.diagonal is None else self.right.diagonal
+            e = product_entries(pattern, A, B, x) - r
+            e, size = e @ e, r @ r
+        return float(np.sqrt(e / size if size > 0.0 else e))
 
 
 def dispatch(task, method, tol, max_iter):
@@ -141,8 +131,8 @@ def dispatch(task, method, tol, max_iter):
     pattern, counts = task.pattern, None
     if not pattern.size:
         return Found(task.r.copy(), 0, method="empty")
-    if method == "auto" and issparse(task.A) and issparse(task.B) and pattern.size > _SMALL:
-        counts = sparse_counts(pattern, task.A, task.B)
+    if method == "auto" and task.left.sparse and task.right.sparse and pattern.size > _SMALL:
+        counts = sparse_counts(pattern, task.left.M, task.right.M)
         if counts.sum() <= _SPARSE * pattern.size**2:
             method = "sparse"
     if method == "auto":
@@ -150,43 +140,43 @@ def dispatch(task, method, tol, max_iter):
     if method in ("pcg", "auto pcg"):
         return _iterate(task, tol, max_iter, fall_back=method == "auto pcg")
     found = _SOLVERS[method](task, counts)
-    return found._replace(method=found.method or method)
+    return found if found.method else found._replace(method=method)
 
 
 def _choose(task):
-    if task.a is not None:
+    if task.left.diagonal is not None:
         return "rows"
-    if task.b is not None:
+    if task.right.diagonal is not None:
         return "columns"
-    if rectangle(task.pattern) is not None:
+    if task.pattern.rectangle is not None:
         return "product"
     if (step_budget(task.pattern) or task.pattern.size > LARGEST) and task.definite:
         return "auto pcg"
-    if is_scattered(task.pattern):
+    if task.pattern.is_scattered:
         return "hadamard"
     return "cholesky" if all(task.symmetric) else "lu"
 
 
 def _rows(task, counts):
-    _need_diagonal(task.a, task.A, "A", "rows")
-    B, symmetric = task.full[1], task.symmetric[1]
-    return by_rows(task.pattern, task.a, B, task.r, symmetric=symmetric)
+    _need_diagonal(task.left, "A", "rows")
+    B, symmetric = task.right.full, task.symmetric[1]
+    return by_rows(task.pattern, task.left.diagonal, B, task.r, symmetric=symmetric)
 
 
 def _columns(task, counts):
-    _need_diagonal(task.b, task.B, "B", "columns")
-    A, symmetric = task.full[0], task.symmetric[0]
-    return by_columns(task.pattern, A, task.b, task.r, symmetric=symmetric)
+    _need_diagonal(task.right, "B", "columns")
+    A, symmetric = task.left.full, task.symmetric[0]
+    return by_columns(task.pattern, A, task.right.diagonal, task.r, symmetric=symmetric)
 
 
 def _product(task, counts):
-    if rectangle(task.pattern) is None:
+    if task.pattern.rectangle is None:
         raise ValueError("method='product' needs a pattern of all of some rows times columns.")
     return by_product(task.pattern, *task.full, task.r)
 
 
 def _hadamard(task, counts):
-    if not is_scattered(task.pattern):
+    if not task.pattern.is_scattered:
         raise ValueError(
             "method='hadamard' needs a pattern with at most one entry in a row and in a column."
         )
@@ -205,7 +195,7 @@ def _lu(task, counts):
 
 
 def _sparse(task, counts):
-    return by_sparse_lu(task.pattern, task.A, task.B, task.r, counts)
+    return by_sparse_lu(task.pattern, task.left.M, task.right.M, task.r, counts)
 
 
 _SOLVERS = {
@@ -237,26 +227,14 @@ def _iterate(task, tol, max_iter, *, fall_back):
             f"conjugate gradients have not reached tol={tol:.3g} in {steps} steps, the residual "
             f"is {task.residual_norm(x):.3g}; take method='cholesky', or raise max_iter.",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return Found(x, task.pattern.size, n_iter=steps, method="pcg")
 
 
-def _diagonal(M):
-    d = M.diagonal()
-    if issparse(M):
-        return d if M.count_nonzero() == np.count_nonzero(d) else None
-    return d if np.count_nonzero(M) == np.count_nonzero(d) else None
-
-
-def _is_symmetric(M):
-    gap, largest = asymmetry(M)
-    return gap <= _SYMMETRIC * largest
-
-
-def _need_diagonal(diagonal, M, name, method):
-    if diagonal is None:
-        M = as_dense(M).copy()
+def _need_diagonal(side, name, method):
+    if side.diagonal is None:
+        M = side.full.copy()
         np.fill_diagonal(M, 0.0)
         i, j = map(int, np.argwhere(M)[0])
         raise ValueError(

@@ -1,18 +1,17 @@
 """The sparse matrix equation of distributed control."""
 
-from contextlib import nullcontext
-
 from lmmfit._threads import one_blas_thread
 from lmmfit.gains.dispatch import METHODS, EquationTask, dispatch
+from lmmfit.gains.equation_side import as_right_hand_side, as_side
 from lmmfit.gains.equation_solution import SingularEquationError, SparseSolution
 from lmmfit.gains.pattern import as_pattern
-from lmmfit.riccati.checks import as_matrix, as_square, check_options
+from lmmfit.riccati.checks import check_options
 
 __all__ = ["solve_sparse_equation"]
 
 _CONSISTENT = 1e-10  # residual of least squares, relative to C, that counts as rounding
 _COUNTS = {"none": "no solution", "infinitely many": "infinitely many solutions"}
-_SERIAL = 64  # entries below which BLAS starts no threads
+_SERIAL = 100  # entries below which BLAS starts no threads
 
 
 def solve_sparse_equation(
@@ -106,16 +105,16 @@ def solve_sparse_equation(
     _check_word(assume_a, "assume_a", ("auto", "pos", "gen"))
     _check_word(if_singular, "if_singular", ("raise", "minimum-norm"))
     check_options(method, METHODS, tol, max_iter)
-    A, B = as_square(A, "A", sparse=True), as_square(B, "B", sparse=True)
-    shape = (A.shape[0], B.shape[0])
-    C = as_matrix(C, "C", shape, sparse=True)
+    left, right = as_side(A, "A"), as_side(B, "B")
+    shape = (left.M.shape[0], right.M.shape[0])
+    C = as_right_hand_side(C, shape)
     pattern = as_pattern(pattern, shape)
-    serial = one_blas_thread if pattern.size >= _SERIAL and not parallel else nullcontext
-    with serial():
-        task = EquationTask(A, B, pattern.gather(C), pattern, assume_a, parallel)
-        task = task.prepared(method)
-        found = dispatch(task, method, tol, max_iter)
-        residual = task.residual_norm(found.x)
+    task = EquationTask(left, right, pattern.gather(C), pattern, assume_a, parallel)
+    if pattern.size < _SERIAL or parallel:
+        found, residual = _found(task, method, tol, max_iter)
+    else:
+        with one_blas_thread():
+            found, residual = _found(task, method, tol, max_iter)
     kind = "unique"
     if found.rank < pattern.size:
         kind = "infinitely many" if residual <= _CONSISTENT else "none"
@@ -124,6 +123,13 @@ def solve_sparse_equation(
     return SparseSolution(
         pattern, found.x, kind, found.rank, residual, found.rcond, found.method, found.n_iter
     )
+
+
+def _found(task, method, tol, max_iter):
+    """What the method finds, and the residual."""
+    task = task.prepared(method)
+    found = dispatch(task, method, tol, max_iter)
+    return found, task.residual_norm(found.x)
 
 
 def _singular(kind, found, pattern):

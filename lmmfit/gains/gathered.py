@@ -1,15 +1,19 @@
 """The matrix S of the equation in the entries of the pattern, and its products."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
 
 from lmmfit._threads import worker_threads
-from lmmfit.gains._equation_kernels import gather_rows, gather_symmetric, product_columns
+from lmmfit.gains._equation_kernels import (
+    gather_rows,
+    gather_scaled,
+    gather_symmetric,
+    product_columns,
+)
 
-__all__ = ["gather_matrix", "in_rows", "product_entries", "uses_full_products"]
+__all__ = ["gather_matrix", "gather_unit", "in_rows", "product_entries", "uses_full_products"]
 
 _FULL = 12  # a product of full matrices does so many more operations in the same time
 
@@ -54,15 +58,48 @@ def gather_matrix(pattern, A, B, *, symmetric, parallel=False):
     S = np.empty((m, m))
     kernel = gather_symmetric if symmetric else gather_rows
     right = B if symmetric else np.ascontiguousarray(B.T)
-    job = partial(kernel, np.ascontiguousarray(A), right, pattern.rows, pattern.columns)
-    threads = worker_threads() if parallel else 1
-    if threads == 1:
-        job(0, m, S)
-        return S
+    given = (np.ascontiguousarray(A), right, pattern.rows, pattern.columns)
+    _by_rows(kernel, given, (S,), parallel)
+    return S
+
+
+def gather_unit(pattern, A, B, *, parallel=False):
+    """D S D with a diagonal of ones, for symmetric A and B.
+
+    Parameters
+    ----------
+    pattern : Pattern
+    A : ndarray of shape (n, n)
+    B : ndarray of shape (o, o)
+        In rows, as A.
+    parallel : bool, default=False
+
+    Returns
+    -------
+    S : ndarray of shape (size, size), or None
+        Only the elements with q >= p are set. None if an element of the diagonal of S is not
+        positive.
+    scale : ndarray of shape (size,)
+        The diagonal of D.
+    norm : float
+        Largest sum of sizes in a row, or column, of D S D.
+    """
+    m = pattern.size
+    S, scale = np.empty((m, m)), np.empty(m)
+    norm = max(
+        _by_rows(gather_scaled, (A, B, pattern.rows, pattern.columns), (S, scale), parallel)
+    )
+    return (S if norm >= 0.0 else None), scale, norm
+
+
+def _by_rows(kernel, given, found, parallel):
+    """What a kernel returns for all rows of S, or for parts of them that several threads share."""
+    m = len(found[0])
+    if not parallel or (threads := worker_threads()) == 1:
+        return [kernel(*given, 0, m, *found)]
     bounds = np.linspace(0, m, 8 * threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda first, last: job(first, last, S), bounds[:-1], bounds[1:]))
-    return S
+        return list(pool.map(lambda p, q: kernel(*given, p, q, *found), bounds[:-1], bounds[1:]))
 
 
 def uses_full_products(pattern):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import svd
-from scipy.linalg.lapack import dgecon, dgetrf, dgetrs
+from scipy.linalg.lapack import dgecon, dgetrf, dgetrs, dlange
 
 __all__ = ["Found", "solve_square"]
 
@@ -41,7 +41,7 @@ def solve_square(S, r):
     """
     m = len(S)
     lu, pivots, info = dgetrf(S)
-    rcond = 0.0 if info else float(dgecon(lu, np.linalg.norm(S, 1))[0])
+    rcond = 0.0 if info else float(dgecon(lu, dlange("1", S))[0])
     if rcond >= m * _EPS:
         return Found(dgetrs(lu, pivots, r)[0], m, rcond)
     U, s, Vt = svd(S)

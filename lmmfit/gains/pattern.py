@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from lmmfit.gains._pattern_kernels import gather_entries
+from lmmfit.gains.lines import Lines
 from lmmfit.gains.pattern_forms import (
     entries_of_array,
     entries_of_graph,
@@ -16,6 +18,8 @@ from lmmfit.gains.pattern_forms import (
     successors_of,
     within_hops,
 )
+from lmmfit.gains.pattern_shapes import special_shape
+from lmmfit.gains.plain import is_plain
 
 __all__ = ["Pattern", "as_pattern", "graph_pattern"]
 
@@ -55,7 +59,7 @@ class Pattern:
 
     @property
     def size(self):
-        """Number of entries, |chi|."""
+        """Number of entries."""
         return len(self.rows)
 
     @cached_property
@@ -68,8 +72,7 @@ class Pattern:
     @cached_property
     def starts(self):
         """Position of each column's first entry, intp array of shape (o + 1,)."""
-        counts = np.bincount(self.columns, minlength=self.shape[1])
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+        return np.searchsorted(self.columns, np.arange(self.shape[1] + 1)).astype(np.intp)
 
     @cached_property
     def row_order(self):
@@ -85,12 +88,27 @@ class Pattern:
         return turned
 
     @cached_property
-    def _flat(self):
-        return self.rows * self.shape[1] + self.columns
+    def _special(self):
+        return special_shape(self)
+
+    @property
+    def rectangle(self):
+        """Rows I and columns J if every entry of I x J may be nonzero, and no other; or None."""
+        return self._special[0]
+
+    @property
+    def is_scattered(self):
+        """Whether no two entries share a row or a column."""
+        return self._special[1]
 
     @cached_property
-    def _flat_turned(self):
-        return self.columns * self.shape[0] + self.rows
+    def lines(self):
+        """The columns, those with equal sets of rows together: :class:`Lines`."""
+        return Lines(self)
+
+    @cached_property
+    def _flat(self):
+        return self.rows * self.shape[1] + self.columns
 
     def gather(self, M):
         """Values of a matrix at the entries.
@@ -108,16 +126,15 @@ class Pattern:
         ValueError
             If M has another shape.
         """
-        sparse = not isinstance(M, np.ndarray) and issparse(M)
-        M = M if sparse else np.asarray(M)
+        if is_plain(M) and M.shape == self.shape:
+            return gather_entries(M, self.rows, self.columns)
+        M = M if issparse(M) else np.asarray(M)
         if M.shape != self.shape:
             raise ValueError(f"the pattern has shape {self.shape}, the matrix {M.shape}.")
-        if issparse(M):
-            found = csr_array(M)[self.rows, self.columns]
-            return found.toarray().ravel() if issparse(found) else np.asarray(found)
-        if M.flags.f_contiguous and not M.flags.c_contiguous:
-            return M.T.reshape(-1).take(self._flat_turned)
-        return M.reshape(-1).take(self._flat)
+        if is_plain(M.T):
+            return gather_entries(M.T, self.columns, self.rows)
+        found = (csr_array(M) if issparse(M) else M)[self.rows, self.columns]
+        return found.toarray().ravel() if issparse(found) else np.asarray(found)
 
     def dense(self, values):
         """The matrix with these values at the entries, and zeros elsewhere.
@@ -209,11 +226,11 @@ def as_pattern(pattern, shape=None, *, hops=1, row_nodes=None, column_nodes=None
     if isinstance(pattern, Pattern):
         found = pattern
     elif isinstance(pattern, str):
-        found = _of_entries(*entries_of_shares(pattern, shape), shape)
+        found = Pattern(*entries_of_shares(pattern, shape), shape)
     elif is_sets(pattern):
         found = _of_entries(*entries_of_sets(pattern, shape), shape)
     else:
-        found = _of_entries(*entries_of_array(pattern))
+        found = Pattern(*entries_of_array(pattern))
     if shape is not None and found.shape != shape:
         raise ValueError(f"the pattern must have shape {shape}, got {found.shape}.")
     return found
@@ -280,7 +297,7 @@ def _of_entries(rows, columns, shape):
 
 def _as_shape(shape):
     try:
-        n, o = (int(k) for k in shape)
+        n, o = map(int, shape)
     except (TypeError, ValueError):
         raise ValueError(f"shape must be two whole numbers, got {shape!r}.") from None
     if n < 0 or o < 0:

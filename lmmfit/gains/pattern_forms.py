@@ -4,7 +4,10 @@ from numbers import Integral
 from operator import index
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, eye_array, issparse
+from scipy.sparse import coo_array, csc_array, csr_array, eye_array, issparse
+
+from lmmfit.gains._pattern_kernels import entries_by_columns
+from lmmfit.gains.plain import is_plain
 
 __all__ = [
     "entries_of_array",
@@ -60,6 +63,7 @@ def entries_of_array(value, name="the pattern"):
     Returns
     -------
     rows, columns : ndarray of int
+        In the order of vec(X).
     shape : tuple of int
 
     Raises
@@ -68,31 +72,46 @@ def entries_of_array(value, name="the pattern"):
         If it does not have two dimensions, or an element is not finite or not a number.
     """
     if issparse(value):
-        found = coo_array(value)
-        found.sum_duplicates()
-        if found.ndim != 2:
-            raise ValueError(f"{name} must have two dimensions, its shape is {found.shape}.")
-        (rows, columns), data, shape = found.coords, found.data, found.shape
-    else:
-        try:
-            dense = np.asarray(value)
-        except ValueError:
-            raise ValueError(
-                f"{name} is a list of rows of different lengths. If they are the columns that "
-                "each row may use, write them as sets."
-            ) from None
-        if dense.ndim != 2:
-            raise ValueError(f"{name} must have two dimensions, its shape is {dense.shape}.")
-        if dense.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got an array of {dense.dtype}.")
-        rows, columns = np.nonzero(dense)
-        data, shape = dense[rows, columns], dense.shape
-    bad = np.flatnonzero(~np.isfinite(data))
+        return _entries_of_sparse(value, name)
+    try:
+        dense = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} is a list of rows of different lengths. If they are the columns that "
+            "each row may use, write them as sets."
+        ) from None
+    if dense.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, its shape is {dense.shape}.")
+    if dense.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold numbers, got an array of {dense.dtype}.")
+    plain = is_plain(dense)
+    rows, columns, finite = entries_by_columns(
+        dense if plain else np.ascontiguousarray(dense != 0).view(np.uint8)
+    )
+    if not (plain and finite):
+        _check_finite(dense[rows, columns], rows, columns, name)
+    return rows, columns, dense.shape
+
+
+def _entries_of_sparse(value, name):
+    if value.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, its shape is {value.shape}.")
+    found = csc_array(value, copy=True)
+    found.sum_duplicates()
+    found.eliminate_zeros()
+    rows = found.indices.astype(np.intp)
+    columns = np.repeat(np.arange(found.shape[1], dtype=np.intp), np.diff(found.indptr))
+    _check_finite(found.data, rows, columns, name)
+    return rows, columns, found.shape
+
+
+def _check_finite(values, rows, columns, name):
+    bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        i, j, v = rows[bad[0]], columns[bad[0]], data[bad[0]]
-        raise ValueError(f"{name} is {v} at [{i}, {j}]: an entry is free or it is not.")
-    kept = data != 0
-    return rows[kept], columns[kept], shape
+        k = bad[np.lexsort((columns[bad], rows[bad]))[0]]  # the first as one reads
+        raise ValueError(
+            f"{name} is {values[k]} at [{rows[k]}, {columns[k]}]: an entry is free or it is not."
+        )
 
 
 def entries_of_shares(word, shape):
@@ -106,6 +125,7 @@ def entries_of_shares(word, shape):
     Returns
     -------
     rows, columns : ndarray of int
+        In the order of vec(X).
 
     Raises
     ------
@@ -116,7 +136,7 @@ def entries_of_shares(word, shape):
         raise ValueError(f"pattern={word!r} is neither 'diag' nor 'full'.")
     n, o = _needed(shape, f"pattern={word!r}")
     if word == "full":
-        return np.divmod(np.arange(n * o), max(o, 1))
+        return np.divmod(np.arange(n * o), max(n, 1))[::-1]
     if not n or not o:
         return np.zeros((2, 0), np.intp)
     if n % o and o % n:

@@ -1,33 +1,12 @@
 """Patterns of a special shape, for which the equation is easier."""
 
-import numpy as np
+from lmmfit.gains._pattern_kernels import outline
 
-__all__ = ["is_scattered", "rectangle"]
-
-
-def rectangle(pattern):
-    """The rows I and columns J if every entry of I x J may be nonzero, and no other.
-
-    Parameters
-    ----------
-    pattern : Pattern
-
-    Returns
-    -------
-    (I, J) of intp arrays, or None
-    """
-    columns = np.flatnonzero(np.diff(pattern.starts))
-    if not len(columns):
-        return None
-    rows = pattern.rows[: pattern.starts[columns[0] + 1]]
-    whole = pattern.size == len(rows) * len(columns)
-    if not whole or not (pattern.rows.reshape(len(columns), -1) == rows).all():
-        return None
-    return rows, columns
+__all__ = ["special_shape"]
 
 
-def is_scattered(pattern):
-    """Whether no two entries share a row or a column.
+def special_shape(pattern):
+    """Whether the entries are all of some rows times columns, or share no row and no column.
 
     Parameters
     ----------
@@ -35,7 +14,12 @@ def is_scattered(pattern):
 
     Returns
     -------
-    bool
+    rectangle : (I, J) of intp arrays, or None
+        The rows and columns if every entry of I x J may be nonzero, and no other.
+    scattered : bool
+        Whether no two entries share a row or a column.
     """
-    alone = np.diff(pattern.starts).max(initial=0) <= 1
-    return bool(alone and np.diff(pattern.T.starts).max(initial=0) <= 1)
+    tall, scattered = outline(pattern.rows, pattern.columns, pattern.shape[0])
+    if not tall:
+        return None, scattered
+    return (pattern.rows[:tall], pattern.columns[::tall].copy()), scattered

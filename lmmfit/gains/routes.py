@@ -1,13 +1,11 @@
 """The ways to the solution: each takes what is special of A, B or the pattern."""
 
 import numpy as np
-from scipy.linalg.lapack import dpocon, dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf
 
-from lmmfit.gains._equation_kernels import scale_symmetric
-from lmmfit.gains.gathered import gather_matrix, in_rows
+from lmmfit.gains._factor_kernels import solve_and_estimate
+from lmmfit.gains.gathered import gather_matrix, gather_unit, in_rows
 from lmmfit.gains.general import Found, solve_square
-from lmmfit.gains.lines import Lines
-from lmmfit.gains.pattern_shapes import rectangle
 
 __all__ = ["by_columns", "by_matrix", "by_product", "by_rows"]
 
@@ -30,7 +28,7 @@ def by_columns(pattern, A, b, r, *, symmetric):
     -------
     Found
     """
-    lines, weights = Lines(pattern), b[pattern.columns]
+    lines, weights = pattern.lines, b[pattern.columns]
     if symmetric and weights.all():
         try:
             return Found(lines.factor(in_rows(A)).solve(r / weights), pattern.size)
@@ -89,7 +87,7 @@ def by_product(pattern, A, B, r):
     -------
     Found
     """
-    i, j = rectangle(pattern)
+    i, j = pattern.rectangle
     left = solve_square(A[np.ix_(i, i)], r.reshape(len(j), len(i)).T)
     right = solve_square(B[np.ix_(j, j)].T, left.x.T)
     loose = None
@@ -121,22 +119,21 @@ def by_matrix(pattern, A, B, r, *, definite, parallel):
         found = _by_cholesky(pattern, A, B, r, parallel)
         if found is not None:
             return found
-    S = gather_matrix(pattern, A, B, symmetric=False, parallel=parallel)
+    # In columns, as LAPACK has it: the rows of S' for A', B'.
+    S = gather_matrix(pattern, A.T, B.T, symmetric=False, parallel=parallel).T
     return solve_square(S, r)._replace(method="lu")
 
 
 def _by_cholesky(pattern, A, B, r, parallel):
     """Of S scaled to a diagonal of ones; None if it is not definite, or not beyond rounding."""
-    S = gather_matrix(pattern, A, B, symmetric=True, parallel=parallel)
-    diagonal = S.diagonal()
-    if not (diagonal > 0.0).all():
+    S, scale, norm = gather_unit(pattern, A, B, parallel=parallel)
+    if S is None:
         return None
-    scale, sums = 1.0 / np.sqrt(diagonal), np.zeros(len(S))
-    scale_symmetric(S, scale, sums)
     L, info = dpotrf(S.T, lower=1, overwrite_a=1, clean=0)
     if info:
         return None
-    rcond = float(dpocon(L, sums.max(), uplo="L")[0])
-    if rcond < len(S) * _EPS:
+    x = r.copy()
+    rcond = solve_and_estimate(L.T, scale, norm, x)
+    if not rcond >= len(S) * _EPS:
         return None
-    return Found(scale * dpotrs(L, scale * r, lower=1)[0], len(r), rcond, method="cholesky")
+    return Found(x, len(r), rcond, method="cholesky")

@@ -36,6 +36,9 @@ class Rows(NamedTuple):
         indptr, indices, order = self.turn or _turn(self)
         return Rows(indptr, indices, self.data[order], self.shape[::-1])
 
+    def __matmul__(self, M):
+        return self.csr() @ M
+
     def with_data(self, data):
         """Other numbers at the same places."""
         return Rows(self.indptr, self.indices, data, self.shape, self.turn)

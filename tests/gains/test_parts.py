@@ -147,6 +147,7 @@ class TestSparseRows:
         np.testing.assert_allclose(alone.csr().toarray(), X @ Y, atol=1e-13)
         dense = rng.standard_normal((k, 3))
         np.testing.assert_allclose(multiply(rows, dense), X @ dense, atol=1e-13)
+        np.testing.assert_allclose(rows @ dense, X @ dense, atol=1e-13)
         np.testing.assert_allclose(multiply(X, dense), X @ dense, atol=1e-13)
 
     @pytest.mark.parametrize("kind", ["filter", "regulator"])

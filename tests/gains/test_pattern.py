@@ -88,6 +88,36 @@ def test_forms_of_the_same_pattern(form):
     np.testing.assert_array_equal(mask, [[True, False, True], [False, False, True]])
 
 
+def test_shapes_for_which_the_equation_is_easier():
+    """Kernels, against what the words say."""
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        n, o = rng.integers(1, 5, 2)
+        mask = rng.uniform(size=(n, o)) < rng.choice([0.2, 0.5, 0.95])
+        if rng.uniform() < 0.3:
+            mask = np.outer(mask.any(1), mask.any(0))
+        pattern, I, J = as_pattern(mask), mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        whole = mask.any() and mask.sum() == len(I) * len(J)
+        assert (pattern.rectangle is not None) == whole
+        if whole:
+            np.testing.assert_array_equal(pattern.rectangle[0], I)
+            np.testing.assert_array_equal(pattern.rectangle[1], J)
+        alone = mask.sum(0).max() <= 1 and mask.sum(1).max() <= 1
+        assert pattern.is_scattered == alone
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float32, np.float64, ">f8"])
+def test_arrays_of_any_numbers_in_any_order(dtype):
+    mask = np.array([[1, 0, 2, 0], [0, 0, 1, 0], [3, 1, 0, 0]])
+    frozen = mask.astype(dtype)
+    frozen.flags.writeable = False
+    forms = mask.astype(dtype), np.asfortranarray(mask.astype(dtype)), frozen
+    for form in (*forms, np.repeat(forms[0], 2, 1)[:, ::2], forms[0].tolist()):
+        pattern = as_pattern(form)
+        np.testing.assert_array_equal(pattern.rows, [0, 2, 2, 0, 1])
+        np.testing.assert_array_equal(pattern.columns, [0, 0, 1, 2, 2])
+
+
 def test_zeros_stored_in_a_sparse_array_are_zeros():
     stored = sparse.coo_array(([0.0, 1.0, 1.0, -1.0], ([0, 1, 0, 0], [0, 0, 1, 1])))
     np.testing.assert_array_equal(as_pattern(stored).mask, [[False, False], [True, False]])
@@ -151,6 +181,7 @@ REFUSED = {
     "shape": (([[1, 0]], (2, 2)), {}, r"must have shape \(2, 2\), got \(1, 2\)"),
     "pattern": ((as_pattern([[1]]), (2, 2)), {}, r"must have shape \(2, 2\), got \(1, 1\)"),
     "nan": (([[1, 0], [0, np.nan]],), {}, r"is nan at \[1, 1\]"),
+    "first nan": (([[1, np.inf], [np.nan, 0]],), {}, r"is inf at \[0, 1\]"),
     "sparse inf": ((sparse.csr_array([[0, 0], [np.inf, 0]]),), {}, r"inf at \[1, 0\]"),
     "vector": (([1, 0],), {}, r"two dimensions, its shape is \(2,\)"),
     "ragged": (([[1], [0, 1]],), {}, "write them as sets"),
