@@ -235,10 +235,10 @@ def _sweep_until_steady(problem, parts, W, tol, max_iter):
         at = int(np.argmin(changes)) + 1
         found.change = changes[at - 1]
         found.last = parts.values([window.gains[at] for window in windows])
+        before = 0.0 if found.values is None else found.traces[-1]
         if not found.change < 0.1 * tol:
             found.values = None
             continue
-        before = found.traces[-1] if found.traces else 0.0
         found.values, found.at = found.last, at
         found.traces.append(float(traces[at]))
         found.converged = bool(relative_change(traces[at], before) < tol)
