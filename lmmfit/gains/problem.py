@@ -114,26 +114,26 @@ class GainProblem:
     def predict(self, P):
         """What P leads to before the next gain."""
         A, C = self._loops.A, self._loops.C
-        M = congruence(A, P) + self.Q
+        M = congruence(A, P, self.Q)
         if self.kind == "filter":
             G = multiply(C, M).T
             return Prediction(P, M, multiply(C, G) + self.R, G)
         G = multiply(A, multiply(C, P).T)
         G = G if self.N is None else G + self.N
-        return Prediction(P, M, congruence(C, P) + self.R, G)
+        return Prediction(P, M, congruence(C, P, self.R), G)
 
     def correct(self, predicted, K):
         """P after a step with the gain K."""
         if self.kind == "filter":
             left = self._loops.left(K)
-            return congruence(left, predicted.M) + congruence(K, self.R)
-        return congruence(self.loop(K), predicted.P) + self.noise(K)
+            return congruence(K, self.R, congruence(left, predicted.M))
+        return congruence(self.loop(K), predicted.P, self.noise(K))
 
     def noise(self, K):
         """W(K), the covariance that a step adds."""
         if self.kind == "filter":
-            return congruence(self._loops.left(K), self.Q) + congruence(K, self.R)
-        W = self.Q + congruence(K, self.R)
+            return congruence(K, self.R, congruence(self._loops.left(K), self.Q))
+        W = congruence(K, self.R, self.Q)
         if self.N is not None:
             cross = multiply(K, self.N.T)
             W = W - cross - cross.T

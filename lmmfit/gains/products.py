@@ -26,22 +26,25 @@ _BLOCKED, _BLOCKS = 400, 4  # order from which a symmetric product is formed in 
 _FEW = 8  # columns for each entry of a pattern from which single entries of a product pay
 
 
-def congruence(F, P):
-    """F P F' of a symmetric P.
+def congruence(F, P, more=None):
+    """F P F' of a symmetric P, and more of the kind.
 
     Parameters
     ----------
     F : ndarray, csr_array or Rows of shape (k, n)
     P : ndarray of shape (n, n)
         Symmetric.
+    more : ndarray of shape (k, k), optional
+        Symmetric; what it is added to.
 
     Returns
     -------
     ndarray of shape (k, k)
     """
     if isinstance(F, np.ndarray):  # asked for some hundred thousand times
-        return _symmetric_product(F @ P, F) if len(F) >= _BLOCKED else F @ P @ F.T
-    out = np.zeros((F.shape[0], F.shape[0]))
+        found = _symmetric_product(F @ P, F) if len(F) >= _BLOCKED else F @ P @ F.T
+        return found if more is None else found + more
+    out = np.zeros((F.shape[0], F.shape[0])) if more is None else more.copy()
     congruence_rows(F.indptr, F.indices, F.data, np.ascontiguousarray(P), out)
     return out
 

@@ -62,7 +62,7 @@ class SmithPowers:
         """
         P = W
         for power in self.powers:
-            P = P + congruence(power, P)
+            P = congruence(power, P, P)
         return 0.5 * (P + P.T)
 
     def solve_adjoint(self, V):
@@ -79,7 +79,7 @@ class SmithPowers:
         """
         L = V
         for power in self.powers:
-            L = L + congruence(csr_array(power.T) if issparse(power) else power.T, L)
+            L = congruence(csr_array(power.T) if issparse(power) else power.T, L, L)
         return 0.5 * (L + L.T)
 
 
