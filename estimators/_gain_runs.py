@@ -10,12 +10,12 @@ from scipy.sparse import csr_array
 from lmmfit.gains import (
     GainFilter,
     GainProblem,
-    constant_gain_filter,
     error_density,
     filter_moving_horizon,
     filter_with_gain,
 )
 from lmmfit.gains.centralized import centralized_trace
+from lmmfit.gains.fixed_gain import known_gain_filter
 
 __all__ = ["ConstantRun", "FeedbackRun", "MovingRun", "make_run"]
 
@@ -37,8 +37,8 @@ def make_run(problem, found, system):
         return FeedbackRun(found.K, found.P)
     if found.K.ndim == 3:
         return MovingRun(problem, found.K, found.P_steady, system.mean)
-    matrices = problem.A, problem.C, problem.Q, problem.R, found.K
-    return ConstantRun(constant_gain_filter(*matrices, system.B), system.mean)
+    known = found.K, found.P, found.spectral_radius
+    return ConstantRun(known_gain_filter(problem, *known, system.B), system.mean)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,16 +4,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from lmmfit._threads import blas_threads_for
 from lmmfit.gains.errors import UnstableGainError
-from lmmfit.gains.products import congruence, less_identity, spectral_radius
-from lmmfit.gains.smith import solve_stein
-from lmmfit.riccati.checks import as_dense, as_matrix, check_definite
-from lmmfit.riccati.systems import check_system
+from lmmfit.gains.problem import filter_problem
+from lmmfit.gains.products import spectral_radius
+from lmmfit.gains.steady_objective import SteadyObjective
+from lmmfit.riccati.checks import as_dense, as_matrix, as_square, check_definite
 
-__all__ = ["GainFilter", "compressed_rows", "constant_gain_filter"]
+__all__ = ["GainFilter", "compressed_rows", "constant_gain_filter", "known_gain_filter"]
 
 _SPARSE = 0.2  # share of nonzeros up to which products by compressed rows are faster
 
@@ -134,35 +134,46 @@ def constant_gain_filter(A, C, Q, R, K, B=None):
     >>> round(found.trace, 6), round(found.spectral_radius, 6)
     (1.18463, 0.4)
     """
-    A, C, Q, R, B, _ = check_system(A, C, Q, R, B)
-    n, o = len(A), len(C)
-    K = np.ascontiguousarray(as_matrix(K, "K", (n, o)))
+    A = as_square(A, "A", sparse=True)
+    C = as_matrix(C, "C", (None, A.shape[0]), sparse=True)
+    K = np.ascontiguousarray(as_matrix(K, "K", C.shape[::-1]))
+    problem = filter_problem(A, C, Q, R, K != 0.0)
+    values = problem.pattern.gather(K)
+    with blas_threads_for(problem.order):
+        radius = spectral_radius(problem.loop(problem.gain(values)))
+        point = SteadyObjective(problem).evaluate(values)
+    if point is None:
+        raise UnstableGainError(
+            f"the loop (I - K C) A is not stable, its spectral radius is {radius:.6g}: errors "
+            "of the states would grow for ever. Take a gain that was made for this system, "
+            "or let its pattern hold more entries.", radius,
+        )  # fmt: skip
+    return known_gain_filter(problem, K, point.P, radius, B)
+
+
+def known_gain_filter(problem, K, P_filtered, spectral_radius, B=None):
+    """The filter of a gain of which the steady covariance is known.
+
+    Parameters
+    ----------
+    problem : GainProblem
+    K : ndarray of shape (n, o)
+    P_filtered : ndarray of shape (n, n)
+    spectral_radius : float
+    B : array-like or sparse array of shape (n, k), optional
+
+    Returns
+    -------
+    GainFilter
+    """
+    n = problem.order
+    B = np.zeros((n, 0)) if B is None else np.ascontiguousarray(as_matrix(B, "B", (n, None)))
     with blas_threads_for(n):
-        gain, left = _thin(K), less_identity(_thin(_thin(K) @ _thin(C)))
-        F = left @ _thin(A)
-        radius = spectral_radius(F)
-        noise = congruence(left, Q) + congruence(gain, R)
-        try:
-            P_filtered = solve_stein(F, noise)[0]
-        except UnstableGainError:
-            raise UnstableGainError(
-                f"the loop (I - K C) A is not stable, its spectral radius is {radius:.6g}: errors "
-                "of the states would grow for ever. Take a gain that was made for this system, "
-                "or let its pattern hold more entries.", radius,
-            ) from None  # fmt: skip
-        P = congruence(_thin(A), P_filtered) + Q
-        S = congruence(_thin(C), P) + R
+        _, P, S, _ = problem.predict(P_filtered)
     P, S = 0.5 * (P + P.T), 0.5 * (S + S.T)
     L = check_definite(S, "C P C' + R")
-    return GainFilter(A, C, Q, R, B, K, P, P_filtered, S, L, radius)
-
-
-def _thin(M):
-    """The matrix, as a sparse array where products with it are then faster."""
-    count = M.nnz if issparse(M) else np.count_nonzero(M)
-    if count <= 0.02 * M.shape[0] * M.shape[1]:
-        return csr_array(M)
-    return as_dense(M)
+    A, C = as_dense(problem.A), as_dense(problem.C)
+    return GainFilter(A, C, problem.Q, problem.R, B, K, P, P_filtered, S, L, spectral_radius)
 
 
 def compressed_rows(M):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import eigvals
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, eigs
 
@@ -80,14 +80,12 @@ def less_identity(M):
 
     Parameters
     ----------
-    M : ndarray or sparse array of shape (n, n)
+    M : ndarray of shape (n, n)
 
     Returns
     -------
-    ndarray or csr_array of shape (n, n)
+    ndarray of shape (n, n)
     """
-    if not isinstance(M, np.ndarray):
-        return csr_array(eye_array(M.shape[0], format="csr") - M)
     T = np.negative(M)
     diagonal_of(T)[:] += 1.0
     return T

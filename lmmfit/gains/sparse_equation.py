@@ -2,11 +2,12 @@
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
-from scipy.sparse.linalg import LinearOperator, onenormest, splu
+from scipy.sparse.linalg import norm, splu
 
 from lmmfit.gains._equation_kernels import count_sparse, fill_sparse
 from lmmfit.gains.equation_solution import SingularEquationError
 from lmmfit.gains.general import Found, solve_square
+from lmmfit.riccati.checks import inverse_norm
 
 __all__ = ["by_sparse_lu", "sparse_counts", "sparse_matrix"]
 
@@ -90,11 +91,7 @@ def by_sparse_lu(pattern, A, B, r, counts=None):
     except RuntimeError:  # SuperLU met a zero pivot
         rcond = 0.0
     else:
-        inverse = LinearOperator(
-            S.shape, matvec=lu.solve, rmatvec=lambda x: lu.solve(x, "T"), dtype=float,
-            matmat=lu.solve, rmatmat=lambda x: lu.solve(x, "T"),
-        )  # fmt: skip
-        rcond = float(1.0 / (abs(S).sum(axis=0).max() * onenormest(inverse)))
+        rcond = float(1.0 / (norm(S, 1) * inverse_norm(lu)))
         if rcond >= m * _EPS:
             return Found(lu.solve(r), m, rcond)
     if m > _DENSE:

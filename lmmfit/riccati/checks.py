@@ -19,6 +19,7 @@ __all__ = [
     "check_semidefinite",
     "condition_number",
     "few_columns",
+    "inverse_norm",
     "semidefinite_root",
     "thin_root",
 ]
@@ -295,11 +296,25 @@ def _condition_sparse(E):
         lu = splu(csc_array(E))
     except RuntimeError:  # SuperLU met a zero pivot
         return np.inf
+    return norm(E, 1) * inverse_norm(lu)
+
+
+def inverse_norm(lu):
+    """Estimate of the norm of column sums of an inverse, from a sparse factorisation.
+
+    Parameters
+    ----------
+    lu : SuperLU
+
+    Returns
+    -------
+    float
+    """
     inverse = LinearOperator(
-        E.shape, matvec=lu.solve, rmatvec=lambda x: lu.solve(x, "T"), dtype=float,
+        lu.shape, matvec=lu.solve, rmatvec=lambda x: lu.solve(x, "T"), dtype=float,
         matmat=lu.solve, rmatmat=lambda x: lu.solve(x, "T"),
     )  # fmt: skip
-    return norm(E, 1) * onenormest(inverse)
+    return onenormest(inverse)
 
 
 def check_options(method, methods, tol, max_iter):

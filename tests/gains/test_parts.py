@@ -87,11 +87,10 @@ class TestProducts:
         np.testing.assert_allclose(congruence(csr_array(F), P), expected, atol=1e-12)
         np.testing.assert_allclose(congruence(F, P), expected, atol=1e-12)
 
-    @pytest.mark.parametrize("form", [np.ascontiguousarray, np.asfortranarray, csr_array])
+    @pytest.mark.parametrize("form", [np.ascontiguousarray, np.asfortranarray])
     def test_identity_less_a_matrix(self, form):
         M = np.arange(9.0).reshape(3, 3)
-        found = less_identity(form(M))
-        np.testing.assert_array_equal(found.toarray() if issparse(found) else found, np.eye(3) - M)
+        np.testing.assert_array_equal(less_identity(form(M)), np.eye(3) - M)
         np.testing.assert_array_equal(M, np.arange(9.0).reshape(3, 3))
 
     @pytest.mark.parametrize("k", [400, 403])
